@@ -1,0 +1,1 @@
+"""Grammar in, automaton out: compiled once, whoever asks."""

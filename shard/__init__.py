@@ -1,0 +1,1 @@
+"""One model: tokenizer, scheduler, paged cache, forward pass, sampling, token masks."""
