@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeAlias
 
 import grpc
 from grpc.aio import ServicerContext
 
 logger = logging.getLogger(__name__)
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 class ServiceError(Exception):
@@ -49,7 +51,7 @@ class GenerationError(ServiceError):
     code = grpc.StatusCode.INTERNAL
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-ignore]
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Turns a `ServiceError` raised by any method, unary or streaming, into its gRPC status.
 
     A bug is logged with its traceback and sent as INTERNAL without it.
@@ -57,10 +59,10 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
-        handler: Any = await continuation(handler_call_details)
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler
         wrap, kind = (
@@ -68,11 +70,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc,unused-
             if handler.response_streaming
             else (_unary, grpc.unary_unary_rpc_method_handler)
         )
-        method = handler.unary_stream if handler.response_streaming else handler.unary_unary
-        return cast(
-            grpc.RpcMethodHandler[Any, Any],
-            kind(wrap(method), handler.request_deserializer, handler.response_serializer),
-        )
+        method: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        return kind(wrap(method), handler.request_deserializer, handler.response_serializer)
 
 
 def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:

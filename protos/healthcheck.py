@@ -11,9 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 def healthy(address: str, *, timeout: float = 3.0) -> bool:
     """Whether the gRPC server at `address` (host:port) answers SERVING within `timeout` seconds."""
     with grpc.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # set in __init__
         try:
-            reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=timeout)
+            reply = check(health_pb2.HealthCheckRequest(), timeout=timeout)
         except grpc.RpcError:
             return False
     return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
