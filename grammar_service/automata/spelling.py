@@ -1,0 +1,216 @@
+"""How characters are spelled in the bytes of an answer: as they are, or inside a JSON string."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Dfa
+from grammar_service.automata.program import Procedure, Program
+
+Ranges = tuple[tuple[int, int], ...]
+"""Inclusive ranges, of bytes or of code points, ascending."""
+Sequence = tuple[Ranges, ...]
+"""A spelling: at each position, the bytes that may stand there."""
+
+
+class Spelling(Enum):
+    """Which byte sequences stand for a character."""
+
+    RAW = "its UTF-8"
+    JSON = "everything that a JSON string may write for it"
+    JSON_CANONICAL = "what JSON writers write for it: escaped only if it must be, non-ASCII also as \\uXXXX"
+    """For keys and listed values: with every escape allowed, none of their bytes would ever be forced."""
+
+
+class _Spelled(NamedTuple):
+    """A set of characters in a program: single bytes are read plainly, longer spellings are calls."""
+
+    single: Ranges
+    calls: tuple[tuple[int, int, int, Procedure], ...]
+    """(first byte, last byte, entry state, procedure)"""
+
+
+class Speller:
+    """Writes languages over characters into a program over bytes.
+
+    A character that takes more than one byte is a call, so that what follows its first byte (some 25 states
+    for an unrestricted character) is in the program once and not once a state.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._spelled: dict[tuple[Ranges, Spelling], _Spelled] = {}
+
+    def language(self, dfa: Dfa, spelling: Spelling, target: int) -> int:
+        """Add the strings of `dfa`; return the state they begin in. They end in `target`."""
+        program, classes = self.program, _character_classes(dfa)
+        spelled = [self._spell(ranges, spelling) for _, ranges in classes]
+        columns = dfa.table[:, [column for column, _ in classes]].tolist()
+        states: dict[int, int] = {dfa.start: program.state()}
+        queue = [dfa.start]
+        while queue:
+            number = queue.pop()
+            state = states[number]
+            for way, following in zip(spelled, columns[number], strict=True):
+                if following == DEAD:
+                    continue
+                if following not in states:
+                    states[following] = program.state()
+                    queue.append(following)
+                self._connect(state, way, states[following])
+            if dfa.accepting[number]:
+                program.epsilon[state].append(target)
+        return states[dfa.start]
+
+    def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
+        """Go from `source` to `target` by one character."""
+        point = ord(character)
+        self._connect(source, self._spell(((point, point),), spelling), target)
+
+    def _connect(self, source: int, way: _Spelled, target: int) -> None:
+        self.program.edges[source].extend((low, high, target) for low, high in way.single)
+        self.program.calls[source].extend((*call, target) for call in way.calls)
+
+    def _spell(self, characters: Ranges, spelling: Spelling) -> _Spelled:
+        spelled = self._spelled.get((characters, spelling))
+        if spelled is None:
+            sequences = _sequences(characters, spelling)
+            single = tuple(r for sequence in sequences if len(sequence) == 1 for r in sequence[0])
+            longer = [sequence for sequence in sequences if len(sequence) > 1]
+            calls = tuple(self._procedure(longer)) if longer else ()
+            spelled = self._spelled[characters, spelling] = _Spelled(single, calls)
+        return spelled
+
+    def _procedure(self, sequences: list[Sequence]) -> Iterator[tuple[int, int, int, Procedure]]:
+        procedure = self.program.procedure()
+        tails: dict[Sequence, int] = {}
+        for sequence in sequences:
+            entry = self._tail(sequence[1:], procedure, tails)
+            for low, high in sequence[0]:
+                yield low, high, entry, procedure
+
+    def _tail(self, tail: Sequence, procedure: Procedure, tails: dict[Sequence, int]) -> int:
+        """The state from which `tail` is read, ending in a return."""
+        if tail not in tails:
+            state = tails[tail] = self.program.state()
+            if len(tail) == 1:
+                self.program.returns[state].extend((low, high, procedure) for low, high in tail[0])
+            else:
+                following = self._tail(tail[1:], procedure, tails)
+                self.program.edges[state].extend((low, high, following) for low, high in tail[0])
+        return tails[tail]
+
+
+def _character_classes(dfa: Dfa) -> list[tuple[int, Ranges]]:
+    """The sets of characters that `dfa` does not tell apart, each with a column of its table."""
+    ends = [*(int(cut) - 1 for cut in dfa.cuts[1:]), END_OF_UNICODE - 1]
+    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
+    for column, values in enumerate(np.ascontiguousarray(dfa.table.T)):
+        if values.any():
+            _, ranges = classes.setdefault(values.tobytes(), (column, []))
+            ranges.append((int(dfa.cuts[column]), ends[column]))
+    return [(column, tuple(ranges)) for column, ranges in classes.values()]
+
+
+@lru_cache(maxsize=4096)
+def _sequences(characters: Ranges, spelling: Spelling) -> tuple[Sequence, ...]:
+    """All spellings of a set of characters."""
+    if spelling is Spelling.RAW:
+        return tuple(_utf8(characters))
+    unescaped = ((0x20, 0x21), (0x23, 0x5B), (0x5D, END_OF_UNICODE - 1))
+    raw = _utf8(_overlap(characters, unescaped))
+    if spelling is Spelling.JSON:
+        return (*raw, *_short_escapes(characters, b'"\\/bfnrt'), *_unicode_escapes(characters))
+    unnamed = ((0x00, 0x07), (0x0B, 0x0B), (0x0E, 0x1F), (0x7F, END_OF_UNICODE - 1))
+    return (*raw, *_short_escapes(characters, b'"\\bfnrt'), *_unicode_escapes(_overlap(characters, unnamed)))
+
+
+_SHORT_ESCAPES = {ord(c): c for c in '"\\/'} | {8: "b", 9: "t", 10: "n", 12: "f", 13: "r"}
+
+
+def _short_escapes(characters: Ranges, allowed: bytes) -> Iterator[Sequence]:
+    letters = sorted(
+        ord(letter)
+        for point, letter in _SHORT_ESCAPES.items()
+        if ord(letter) in allowed and any(low <= point <= high for low, high in characters)
+    )
+    if letters:
+        yield (((0x5C, 0x5C),), tuple((letter, letter) for letter in letters))
+
+
+def _unicode_escapes(characters: Ranges) -> Iterator[Sequence]:
+    """\\uXXXX, and the pairs of them that write characters beyond U+FFFF (RFC 8259, section 7)."""
+    start = (((0x5C, 0x5C),), ((0x75, 0x75),))
+    for low, high in _overlap(characters, ((0, SURROGATES[0] - 1), (SURROGATES[1], 0xFFFF))):
+        for digits in _split(low, high, (16, 16, 16, 16)):
+            yield (*start, *map(_hexadecimal, digits))
+    for low, high in _overlap(characters, ((0x10000, END_OF_UNICODE - 1),)):
+        for high_bits, low_bits in _split(low - 0x10000, high - 0x10000, (1024, 1024)):
+            for first in _split(0xD800 + high_bits[0], 0xD800 + high_bits[1], (16, 16, 16, 16)):
+                for second in _split(0xDC00 + low_bits[0], 0xDC00 + low_bits[1], (16, 16, 16, 16)):
+                    yield (*start, *map(_hexadecimal, first), *start, *map(_hexadecimal, second))
+
+
+def _hexadecimal(digit: tuple[int, int]) -> Ranges:
+    """The bytes that write the hexadecimal digits from the first to the last."""
+    low, high = digit
+    ranges = []
+    if low < 10:
+        ranges.append((0x30 + low, 0x30 + min(high, 9)))
+    if high >= 10:
+        ranges += [(letter + max(low, 10), letter + high) for letter in (0x41 - 10, 0x61 - 10)]
+    return tuple(ranges)
+
+
+def _utf8(characters: Iterable[tuple[int, int]]) -> Iterator[Sequence]:
+    """The UTF-8 of a set of characters (the splitting of ranges is Russ Cox's, 2010)."""
+    lengths = (((0, 0x7F),), ((0x80, 0x7FF),), ((0x800, 0xD7FF), (0xE000, 0xFFFF)), ((0x10000, 0x10FFFF),))
+    ranges = tuple(characters)
+    for continuations, points in enumerate(lengths):
+        lead = (0x00, 0xC0, 0xE0, 0xF0)[continuations]
+        for low, high in _overlap(ranges, points):
+            for first, *rest in _split(low, high, (1 << 7, *(64,) * continuations)):
+                following = (((0x80 + a, 0x80 + b),) for a, b in rest)
+                yield (((lead + first[0], lead + first[1]),), *following)
+
+
+def _split(low: int, high: int, bases: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Cut low..high into boxes: numbers whose digits each have a range of their own.
+
+    `bases` are the bases of the digits, the most significant first.
+    """
+    if len(bases) == 1:
+        yield ((low, high),)
+        return
+    size = int(np.prod(bases[1:]))
+    first, last = low // size, high // size
+    if first == last:
+        for rest in _split(low % size, high % size, bases[1:]):
+            yield ((first, first), *rest)
+        return
+    if low % size:
+        for rest in _split(low % size, size - 1, bases[1:]):
+            yield ((first, first), *rest)
+        first += 1
+    tail = high % size
+    if tail != size - 1:
+        last -= 1
+    if first <= last:
+        yield ((first, last), *((0, base - 1) for base in bases[1:]))
+    if tail != size - 1:
+        for rest in _split(0, tail, bases[1:]):
+            yield ((high // size, high // size), *rest)
+
+
+def _overlap(ranges: Ranges, others: Ranges) -> Ranges:
+    return tuple(
+        (max(low, other_low), min(high, other_high))
+        for low, high in ranges
+        for other_low, other_high in others
+        if max(low, other_low) <= min(high, other_high)
+    )

@@ -1,0 +1,64 @@
+"""From a grammar to its automaton."""
+
+from __future__ import annotations
+
+from grammar_service.automata.determinise import determinise
+from grammar_service.automata.dfa import Dfa
+from grammar_service.automata.program import Program
+from grammar_service.automata.spelling import Speller, Spelling
+from grammar_service.limits import Limits
+from grammar_service.regex.automaton import fullmatch
+from grammar_service.schema.construction import Construction, Whitespace
+from grammar_service.schema.document import parse_document
+from grammar_service.schema.keywords import Reader
+from protos import automaton_pb2, grammar_pb2
+from protos.errors import InvalidRequestError
+
+COMPILER_VERSION = "1"
+"""Changes whenever the automaton of any grammar does, so that no cache serves an old one."""
+
+_WHITESPACE = {
+    grammar_pb2.WHITESPACE_UNSPECIFIED: Whitespace.SINGLE,
+    grammar_pb2.WHITESPACE_SINGLE: Whitespace.SINGLE,
+    grammar_pb2.WHITESPACE_COMPACT: Whitespace.COMPACT,
+    grammar_pb2.WHITESPACE_FLEXIBLE: Whitespace.FLEXIBLE,
+}
+
+
+def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> automaton_pb2.Automaton:
+    """The automaton of exactly the answers that `grammar` allows.
+
+    Raises:
+        InvalidRequestError: the grammar is malformed, asks for what cannot be enforced, exceeds a limit, or
+            nothing can satisfy it; the message says what and where.
+    """
+    program = Program(max_states=limits.max_states)
+    start, final = program.state(), program.state()
+    try:
+        _write(grammar, program, start, final)
+        if not program.trimmed(start, final):
+            raise InvalidRequestError("nothing can satisfy this grammar")
+        automaton = determinise(program, start, final, max_depth=limits.max_depth)
+    except RecursionError:
+        raise InvalidRequestError("the grammar is nested too deeply") from None
+    return automaton.to_message()
+
+
+def _write(grammar: grammar_pb2.Grammar, program: Program, start: int, final: int) -> None:
+    source = grammar.WhichOneof("source")
+    if source == "json_schema":
+        root = parse_document(grammar.json_schema)
+        reader = Reader(root, strict=grammar.strict if grammar.HasField("strict") else True)
+        Construction(program, reader, _WHITESPACE[grammar.whitespace]).write((root,), start, final)
+    elif source == "regex":
+        _write_language(fullmatch(grammar.regex), program, start, final)
+    elif source == "choice":
+        if not grammar.choice.values:
+            raise InvalidRequestError("a choice needs at least one value")
+        _write_language(Dfa.words(grammar.choice.values), program, start, final)
+    else:
+        raise InvalidRequestError("the grammar is empty: set json_schema, regex or choice")
+
+
+def _write_language(language: Dfa, program: Program, start: int, final: int) -> None:
+    program.epsilon[start].append(Speller(program).language(language, Spelling.RAW, final))

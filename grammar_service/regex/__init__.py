@@ -1,0 +1,1 @@
+"""Regular expressions: from what callers write to automata over characters."""

@@ -1,0 +1,1 @@
+"""JSON Schema: from a document to an automaton of exactly the values it allows."""
