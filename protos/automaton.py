@@ -172,9 +172,9 @@ def _int32(data: bytes) -> NDArray[np.int32]:
 def _inflate(data: bytes, size: int) -> bytes:
     try:
         stream = zlib.decompressobj()
-        inflated = stream.decompress(data, size)
+        inflated = stream.decompress(data, size + 1)
     except zlib.error as error:
         raise InvalidRequestError("automaton: its transitions are damaged") from error
-    if len(inflated) != size or stream.decompress(stream.unconsumed_tail, 1):
+    if len(inflated) != size or not stream.eof:
         raise InvalidRequestError("automaton: its transitions have the wrong length")
     return inflated

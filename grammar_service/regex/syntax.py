@@ -45,6 +45,12 @@ class CharacterSet:
                 joined.append((low, high))
         return cls(tuple(joined))
 
+    @property
+    def only_member(self) -> int | None:
+        """The character, if there is just one."""
+        single = len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
+        return self.ranges[0][0] if single else None
+
     @cached_property
     def complement(self) -> CharacterSet:
         """All other characters."""
@@ -228,12 +234,12 @@ class _Parser:
                 dash = self.position
                 self.position += 1
                 high = self._set_member(start)
-                if len(low.ranges) != 1 or len(high.ranges) != 1 or low.ranges[0][0] != low.ranges[0][1]:
+                first_point, last_point = low.only_member, high.only_member
+                if first_point is None or last_point is None:
                     raise RegexError("a range needs a character on both sides", dash)
-                ends = (low.ranges[0][0], high.ranges[0][1])
-                if ends[0] > ends[1] or high.ranges[0][0] != high.ranges[0][1]:
+                if first_point > last_point:
                     raise RegexError("the range is out of order", dash)
-                ranges.append(ends)
+                ranges.append((first_point, last_point))
             else:
                 ranges.extend(low.ranges)
         self.position += 1

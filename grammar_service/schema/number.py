@@ -86,8 +86,8 @@ def number_language(shape: NumberShape) -> Dfa:
         bounded,
     )
     negative = _Magnitudes(
-        _Bound.of(None if most is None else -most),
-        _Bound.of(None if least is None else -least),
+        _Bound.of(most and most.copy_negate()),
+        _Bound.of(least and least.copy_negate()),
         shape.exclusive_maximum,
         shape.exclusive_minimum,
         shape.integer,
@@ -101,7 +101,7 @@ def _spellings(value: Decimal) -> tuple[str, ...]:
     if value == value.to_integral_value():
         digits = str(int(value))
         return digits, f"{digits}.0"
-    return (format(value.normalize(), "f"),)
+    return (format(value, "f").rstrip("0"),)
 
 
 class _Bound(NamedTuple):
@@ -115,7 +115,7 @@ class _Bound(NamedTuple):
     def of(cls, value: Decimal | None) -> _Bound | None:
         if value is None:
             return None
-        whole, _, fraction = format(abs(value), "f").partition(".")
+        whole, _, fraction = format(value.copy_abs(), "f").partition(".")
         return cls(value < 0, whole.lstrip("0") or "0", fraction.rstrip("0"))
 
 

@@ -1,0 +1,98 @@
+"""The algebra of automata over characters, against sets of short strings worked out one by one."""
+
+import re
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grammar_service.automata.dfa import Dfa, TooManyStatesError
+from grammar_service.regex.automaton import fullmatch
+
+ALPHABET = "abé"
+SHORT = ["".join(letters) for length in range(5) for letters in product(ALPHABET, repeat=length)]
+LIMIT = 10_000
+
+atoms = st.sampled_from(["a", "b", "é", "[ab]", "[^a]", "."])
+patterns = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(lambda pair: f"(?:{pair[0]}|{pair[1]})"),
+        st.tuples(inner, inner).map(lambda pair: pair[0] + pair[1]),
+        st.tuples(inner, st.sampled_from(["*", "+", "?", "{1,2}", "*?"])).map(
+            lambda pair: f"(?:{pair[0]}){pair[1]}"
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+def members(dfa: Dfa) -> set[str]:
+    return {text for text in SHORT if dfa.accepts(text)}
+
+
+def matching(pattern: str) -> set[str]:
+    return {text for text in SHORT if re.fullmatch(pattern, text)}
+
+
+@given(patterns)
+def test_an_expression_has_the_language_that_python_gives_it(pattern: str) -> None:
+    assert members(fullmatch(pattern)) == matching(pattern)
+
+
+@given(patterns, patterns)
+def test_intersection_union_and_difference_are_those_of_the_languages(first: str, second: str) -> None:
+    a, b = fullmatch(first), fullmatch(second)
+    assert members(a.intersection(b, max_states=LIMIT)) == matching(first) & matching(second)
+    assert members(a.union(b, max_states=LIMIT)) == matching(first) | matching(second)
+    assert members(a.difference(b, max_states=LIMIT)) == matching(first) - matching(second)
+
+
+@given(patterns)
+def test_the_complement_has_everything_else(pattern: str) -> None:
+    dfa = fullmatch(pattern)
+    assert members(dfa.complement()) == set(SHORT) - matching(pattern)
+    assert dfa.intersection(dfa.complement(), max_states=LIMIT).is_empty()
+    assert members(dfa.complement().complement()) == matching(pattern)
+
+
+@given(patterns)
+def test_minimising_keeps_the_language_and_never_adds_states(pattern: str) -> None:
+    dfa = fullmatch(pattern)
+    doubled = dfa.union(dfa, max_states=LIMIT)
+    small = doubled.minimised()
+    assert members(small) == matching(pattern)
+    assert len(small.table) <= len(doubled.table)
+    assert len(small.table) == len(dfa.table)  # which is minimal already
+
+
+@given(st.lists(st.text(ALPHABET, max_size=4)))
+def test_words_are_exactly_the_words(words: list[str]) -> None:
+    assert members(Dfa.words(words)) == set(words)
+
+
+@given(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 4)))
+def test_lengths_count_characters(least: int, most: int | None) -> None:
+    if most is not None and most < least:
+        return
+    expected = {text for text in SHORT if least <= len(text) and (most is None or len(text) <= most)}
+    assert members(Dfa.lengths(least, most)) == expected
+
+
+def test_the_empty_language_is_empty_and_stays_so() -> None:
+    nothing = Dfa.words([])
+    assert nothing.is_empty()
+    assert nothing.intersection(Dfa.everything(), max_states=LIMIT).is_empty()
+    assert members(nothing.union(Dfa.words(["a"]), max_states=LIMIT)) == {"a"}
+    assert members(nothing.complement()) == set(SHORT)
+
+
+def test_surrogates_are_no_characters() -> None:
+    assert not Dfa.everything().complement().accepts("\ud800")
+    assert not Dfa.everything().accepts("\ud800")
+
+
+def test_a_product_stops_at_the_limit_on_states() -> None:
+    with pytest.raises(TooManyStatesError, match="more than 50 states"):
+        Dfa.lengths(0, 40).intersection(fullmatch("(?:aa|aaa|b)*"), max_states=50)

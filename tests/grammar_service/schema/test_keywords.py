@@ -1,0 +1,294 @@
+"""Every keyword, with values it allows and values it refuses; and every way of saying it wrongly."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from protos.automaton import Automaton, Configuration
+from protos.errors import InvalidRequestError
+
+Compile = Callable[..., Automaton]
+
+NODE = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "v": {"type": "integer"},
+                "next": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+            },
+            "required": ["v"],
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+
+CASES: list[tuple[Any, list[Any], list[Any]]] = [
+    ({"type": "string"}, ["", "a", 'quote " and \\ and \n', "é", "😀"], [1, None, [], {}, True]),
+    ({"type": "integer"}, [0, -1, 12345678901234567890], [1.5, "1", True]),
+    ({"type": "number"}, [0, -1.5, 1e100, 1e-7], ["1", None]),
+    ({"type": "boolean"}, [True, False], [0, None]),
+    ({"type": "null"}, [None], [False, 0]),
+    ({"type": "array"}, [[], [1, "a", [], {"b": None}]], [{}, "[]"]),
+    ({"type": "object"}, [{}, {"a": {"b": []}}], [[], None]),
+    ({"type": ["string", "null"]}, ["a", None], [1, []]),
+    ({"type": ["integer", "number"]}, [1, 1.5], ["1"]),
+    ({}, [1, "a", None, True, [], {}, {"a": [1, {"b": "c"}]}], []),
+    (True, [1, {"a": []}], []),
+    ({"title": "annotated", "description": "d", "default": 1, "examples": [1], "$comment": "c"}, [1, []], []),
+    ({"type": "integer", "minimum": 1, "maximum": 5}, [1, 3, 5], [0, 6, -1, 10, 1.5]),
+    ({"type": "number", "exclusiveMinimum": 0, "maximum": 1.5}, [0.1, 1, 1.5], [0, 1.51, -1]),
+    ({"type": "integer", "minimum": -10, "exclusiveMaximum": -2}, [-10, -3], [-2, -11, 0]),
+    ({"type": "integer", "minimum": 1, "exclusiveMinimum": 1}, [2], [1]),
+    ({"type": "string", "minLength": 2, "maxLength": 3}, ["ab", "é😀", "\n\n\n"], ["a", "abcd", "😀"]),
+    ({"type": "string", "pattern": "b"}, ["b", "abc"], ["", "ac"]),
+    ({"type": "string", "pattern": "^a|z$"}, ["a", "az", "bz"], ["ba", ""]),
+    ({"type": "string", "pattern": '^["\\n]+$'}, ['"', "\n", '"\n'], ["n", ""]),
+    (
+        {"type": "string", "pattern": "^[a-c]*$", "minLength": 2, "maxLength": 3},
+        ["ab", "ccc"],
+        ["a", "ad", "aaaa"],
+    ),
+    (
+        {"enum": ["é", 1, 1.5, None, True, {"a": [1]}, []]},
+        ["é", 1, 1.5, None, True, {"a": [1]}, []],
+        [False, 0, {}],
+    ),
+    ({"enum": [1, "a", None], "type": "string"}, ["a"], [1, None]),
+    ({"enum": [1, 5, 9], "minimum": 4}, [5, 9], [1]),
+    (
+        {"const": {"b": [1, {"a": None}], "a": "x"}},
+        [{"b": [1, {"a": None}], "a": "x"}],
+        [{"b": [1, {}], "a": "x"}, {}],
+    ),
+    ({"const": False}, [False], [0, None, True]),
+    ({"const": 1}, [1, 1.0], [True, 2]),
+    ({"type": "array", "items": {"type": "integer"}}, [[], [1], [1, 2, 3]], [["a"], [1, "a"]]),
+    (
+        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3},
+        [[1, 2], [1, 2, 3]],
+        [[1], [1] * 4],
+    ),
+    ({"type": "array", "minItems": 1}, [[1], [1, "b"]], [[]]),
+    ({"type": "array", "maxItems": 0}, [[]], [[1]]),
+    ({"type": "array", "items": False}, [[]], [[1]]),
+    (
+        {
+            "type": "array",
+            "prefixItems": [{"type": "string"}, {"type": "integer"}],
+            "items": {"type": "null"},
+        },
+        [[], ["a"], ["a", 1], ["a", 1, None, None]],
+        [[1], ["a", "b"], ["a", 1, 2]],
+    ),
+    (
+        {"type": "array", "prefixItems": [{"type": "string"}], "items": False, "minItems": 1},
+        [["a"]],
+        [[], ["a", "b"]],
+    ),
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+            "required": ["b"],
+        },
+        [{"a": 1, "b": "x"}, {"b": "x"}],
+        [{}, {"a": 1}, {"b": "x", "a": 1}, {"a": "x", "b": "x"}, {"b": "x", "c": 1}],
+    ),
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}},
+            "additionalProperties": {"type": "null"},
+        },
+        [{}, {"a": 1}, {"b": None}, {"a": 1, "b": None, "c": None}],
+        [{"a": None}, {"b": 1}],
+    ),
+    ({"type": "object", "additionalProperties": False}, [{}], [{"a": 1}]),
+    ({"type": "object", "additionalProperties": {"type": "integer"}}, [{}, {"x": 1}], [{"x": "1"}]),
+    (
+        {"type": "object", "required": ["a", "b"]},
+        [{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}],
+        [{}, {"a": 1}],
+    ),
+    ({"type": "object", "properties": {"a": False}}, [{}], [{"a": 1}]),
+    (
+        {"type": "object", "properties": {'a"b\\': {"type": "null"}, "é": True}},
+        [{'a"b\\': None, "é": 1}],
+        [{"ab": None}],
+    ),
+    ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, ["a", 1], [None, 1.5]),
+    ({"type": "integer", "anyOf": [{"maximum": 2}, {"minimum": 8}]}, [1, 9], [5]),
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+            "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+        },
+        [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}],
+        [{}, {"c": 1}],
+    ),
+    (
+        {
+            "anyOf": [
+                {
+                    "type": "array",
+                    "prefixItems": [{"items": {"type": "integer"}}, {"const": 1}],
+                    "minItems": 2,
+                    "items": False,
+                },
+                {
+                    "type": "array",
+                    "prefixItems": [{"items": {"type": "string"}}, {"const": 2}],
+                    "minItems": 2,
+                    "items": False,
+                },
+            ]
+        },
+        [[[1], 1], [["a"], 2], [[], 1], [[], 2]],
+        [[[1], 2], [["a"], 1], [[1, "a"], 1]],
+    ),
+    (NODE, [{"v": 1}, {"v": 1, "next": [{"v": 2, "next": []}, {"v": 3}]}], [{}, {"v": 1, "next": [{}]}]),
+    (
+        {
+            "type": "object",
+            "properties": {"a/b": {"$ref": "#/$defs/x~1y~0z"}},
+            "$defs": {"x/y~z": {"const": 7}},
+        },
+        [{"a/b": 7}],
+        [{"a/b": 8}],
+    ),
+    ({"$ref": "#/definitions/p%20q", "definitions": {"p q": {"type": "null"}}}, [None], [1]),
+    ({"$ref": "#/$defs/n", "maximum": 3, "$defs": {"n": {"type": "integer"}}}, [3], [4, "a"]),
+]
+
+
+@pytest.mark.parametrize(("schema", "valid", "invalid"), CASES, ids=lambda case: json.dumps(case)[:60])
+def test_a_keyword_allows_and_refuses_what_it_should(
+    compile_schema: Compile, schema: Any, valid: list[Any], invalid: list[Any]
+) -> None:
+    automaton = compile_schema(schema)
+    for value in valid:
+        for ascii_only in (True, False):
+            assert automaton.accepts(json.dumps(value, ensure_ascii=ascii_only).encode()), value
+    for value in invalid:
+        assert not automaton.accepts(json.dumps(value).encode()), value
+
+
+@pytest.mark.parametrize(
+    "text", ["[1,2]", "[1 ,2]", "[ ]", "[1, ]", "[1, 2", "{}}", '{"a":1}', '{"a": 1, }', "nul", ""]
+)
+def test_what_is_not_json_in_the_chosen_whitespace_is_refused(compile_schema: Compile, text: str) -> None:
+    assert not compile_schema({}).accepts(text.encode())
+
+
+def test_recursion_is_exact_down_to_the_depth_limit(compile_schema: Compile) -> None:
+    automaton = compile_schema(
+        {"$defs": {"l": {"type": "array", "items": {"$ref": "#/$defs/l"}}}, "$ref": "#/$defs/l"}
+    )
+    assert automaton.accepts(b"[" * 256 + b"]" * 256)
+    assert not automaton.accepts(b"[" * 257 + b"]" * 257)
+    assert not automaton.accepts(b"[" * 255 + b"]" * 256)
+
+
+def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None:
+    def states(count: int) -> int:
+        item = {"$ref": "#/$defs/big"}
+        big = {"type": "object", "properties": {f"key{i}": {"type": "string"} for i in range(20)}}
+        return compile_schema(
+            {"type": "array", "prefixItems": [item] * count, "$defs": {"big": big}}
+        ).num_states
+
+    assert states(30) - states(10) < 20 * 6
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword", "pointer"),
+    [
+        ({"type": "objekt"}, "type", ""),
+        ({"type": []}, "type", ""),
+        ({"properties": {"a": {"uniqueItems": True}}}, "uniqueItems", "/properties/a"),
+        ({"properties": {"a/b": {"items": {"not": {}}}}}, "not", "/properties/a~1b/items"),
+        ({"nullable": True}, "nullable", ""),
+        ({"minimum": "1"}, "minimum", ""),
+        ({"maximum": True}, "maximum", ""),
+        ({"minLength": -1}, "minLength", ""),
+        ({"maxItems": 1.5}, "maxItems", ""),
+        ({"pattern": 1}, "pattern", ""),
+        ({"anyOf": [{"pattern": "(?=a)"}]}, "pattern", "/anyOf/0"),
+        ({"enum": []}, "enum", ""),
+        ({"enum": "a"}, "enum", ""),
+        ({"required": [1]}, "required", ""),
+        ({"properties": []}, "properties", ""),
+        ({"items": [{}]}, "items", ""),
+        ({"items": 3}, "items", "/items"),
+        ({"prefixItems": []}, "prefixItems", ""),
+        ({"anyOf": {}}, "anyOf", ""),
+        ({"$ref": "https://example.com/schema"}, "$ref", ""),
+        ({"$ref": "#/$defs/missing"}, "$ref", ""),
+        ({"$ref": "#anchor"}, "$ref", ""),
+        ({"$ref": "#"}, "$ref", ""),
+        ({"$ref": 1}, "$ref", ""),
+        ({"properties": {"a": {"anyOf": [{"$ref": "#/properties/a"}, {}]}}}, "$ref", "/properties/a"),
+        ([], "schema", ""),
+    ],
+    ids=lambda case: json.dumps(case)[:50],
+)
+def test_what_is_wrong_or_unsupported_is_named_with_its_place(
+    compile_schema: Compile, schema: Any, keyword: str, pointer: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as refusal:
+        compile_schema(schema)
+    place = f'"{pointer}"' if pointer else "the root"
+    assert str(refusal.value).startswith(f'"{keyword}" at {place}: ')
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        False,
+        {"type": "integer", "minimum": 5, "maximum": 4},
+        {"type": "string", "pattern": "^a$", "minLength": 2},
+        {"type": "string", "enum": [1]},
+        {"type": "object", "properties": {"a": False}, "required": ["a"]},
+        {"type": "object", "required": ["a"], "additionalProperties": False},
+        {"type": "array", "items": False, "minItems": 1},
+        {
+            "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}},
+            "$ref": "#/$defs/a",
+        },
+    ],
+    ids=json.dumps,
+)
+def test_a_contradiction_is_refused(compile_schema: Compile, schema: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="nothing can satisfy"):
+        compile_schema(schema)
+
+
+def test_an_alternative_that_nothing_satisfies_is_never_begun(compile_schema: Compile) -> None:
+    automaton = compile_schema(
+        {"type": "object", "properties": {"a": {"minimum": 2, "maximum": 1, "type": "integer"}}}
+    )
+    assert automaton.accepts(b"{}")
+    inside = automaton.step(Configuration(automaton.start), ord("{"))
+    assert inside is not None
+    assert automaton.step(inside, ord('"')) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "limit"),
+    [
+        ({"type": "array", "minItems": 10**12}, "more than 100000 states"),
+        ({"type": "string", "maxLength": 10**12}, "more than 100000 states"),
+        ({"type": "string", "pattern": "^(a|b)*a(a|b){9}$", "maxLength": 9000}, "more than 100000 states"),
+        ({"properties": {"x" * 5000: {}}}, "nested too deeply"),
+        ({"minimum": 10**500}, "out of range"),
+    ],
+    ids=lambda case: re.sub(r"(.)\1{9,}", r"\1", json.dumps(case))[:50],
+)
+def test_a_schema_beyond_a_limit_gets_an_error(compile_schema: Compile, schema: Any, limit: str) -> None:
+    with pytest.raises(InvalidRequestError, match=limit):
+        compile_schema(schema)
