@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammar_service.automata.dfa import TooManyStatesError
-from grammar_service.automata.program import Procedure, Program
+from grammar_service.automata.program import MAX_WHITESPACE, NONE, Move, Procedure, Program
 from protos.automaton import MAX_CELLS, Automaton
 
 States = tuple[int, ...]
 """A sorted set of program states."""
+
+_TARGET, _ENTRY, _PROCEDURE = 2, 3, 4
+_WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
+_WHITESPACE_CUTS = np.concatenate([_WHITESPACE, _WHITESPACE + 1])
 
 
 @dataclass(eq=False)
@@ -50,7 +54,7 @@ class _Determinisation:
     def __init__(self, program: Program, final: int) -> None:
         self.program = program
         self.final = final
-        self.closures: dict[int, frozenset[int]] = {}
+        self.closures: dict[int, States] = {}
         self.root = _Callee()
         self.callees: dict[frozenset[Procedure], _Callee] = {}
         self.numbers: dict[tuple[_Callee, States], int] = {}
@@ -61,6 +65,8 @@ class _Determinisation:
         """(state, first byte, last byte, target), with calls as targets below 0."""
         self.ends: list[tuple[int, int, int, int]] = []
         """(state, first byte, last byte, label)."""
+        self.spaces: list[tuple[int, int]] = []
+        """(state, where one character of whitespace leads). The latter leads to itself."""
 
     def run(self, start: int) -> int:
         """Make all states reachable from `start`, and return its number."""
@@ -72,24 +78,20 @@ class _Determinisation:
 
     def _closure(self, states: Iterable[int]) -> States:
         """Everything reachable by reading nothing, less what has no moves of its own."""
-        result: set[int] = set()
-        for state in states:
-            closure = self.closures.get(state)
-            if closure is None:
-                closure = self.closures[state] = self._closure_of(state)
-            result |= closure
-        return tuple(sorted(result))
+        closures = [self.closures.get(state) or self._closure_of(state) for state in states]
+        return closures[0] if len(closures) == 1 else tuple(sorted(set().union(*closures)))
 
-    def _closure_of(self, state: int) -> frozenset[int]:
-        program, seen, stack = self.program, {state}, [state]
+    def _closure_of(self, start: int) -> States:
+        program, seen, stack = self.program, {start}, [start]
         while stack:
             for target in program.epsilon[stack.pop()]:
                 if target not in seen:
                     seen.add(target)
                     stack.append(target)
-        return frozenset(
-            s for s in seen if program.edges[s] or program.calls[s] or program.returns[s] or s == self.final
+        closure = self.closures[start] = tuple(
+            sorted(s for s in seen if program.moves[s] or s == self.final or s in program.spaced)
         )
+        return closure
 
     def _number(self, callee: _Callee, states: States) -> int:
         number = self.numbers.get((callee, states))
@@ -101,31 +103,31 @@ class _Determinisation:
         return number
 
     def _expand(self, callee: _Callee, states: States, number: int) -> None:
-        program = self.program
-        for low, high, moves in _segments(
-            [edge for state in states for edge in program.edges[state]],
-            [call for state in states for call in program.calls[state]],
-            [end for state in states for end in program.returns[state]],
-        ):
-            targets = [move[2] for move in moves if len(move) == 3 and move[2] >= 0]
-            calls = [move for move in moves if len(move) == 5]
-            ends = [-move[2] - 1 for move in moves if len(move) == 3 and move[2] < 0]
-            if bool(targets) + bool(calls) + bool(ends) != 1:
-                raise AssertionError(f"the program is not visibly pushdown at bytes {low}-{high}")
-            if targets:
-                self.moves.append((number, low, high, self._number(callee, self._closure(targets))))
-            elif calls:
-                self.moves.append((number, low, high, -1 - self._call(callee, calls)))
+        moves = self.program.moves
+        together = moves[states[0]] if len(states) == 1 else [m for state in states for m in moves[state]]
+        for low, high, covering in _segments(together):
+            if covering[0][_TARGET] == NONE:
+                ended = frozenset([move[_PROCEDURE] for move in covering])
+                self.ends.append((number, low, high, self._label(callee, ended)))
+            elif covering[0][_ENTRY] == NONE:
+                target = self._closure([move[_TARGET] for move in covering])
+                self.moves.append((number, low, high, self._number(callee, target)))
             else:
-                self.ends.append((number, low, high, self._label(callee, frozenset(ends))))
+                self.moves.append((number, low, high, -1 - self._call(callee, covering)))
+        if not self.program.spaced.isdisjoint(states):
+            after = self._closure([state for state in states if state in self.program.spaced])
+            self.spaces.append((number, self._number(callee, after)))
 
-    def _call(self, caller: _Callee, calls: Iterable[tuple[int, ...]]) -> int:
-        targets: dict[Procedure, set[int]] = {}
-        for _, _, _, procedure, target in calls:
-            targets.setdefault(procedure, set()).add(target)
-        returning = tuple(sorted((procedure, self._closure(to)) for procedure, to in targets.items()))
-        callee = self.callees.setdefault(frozenset(targets), _Callee())
-        entry = self._number(callee, self._closure(call[2] for call in calls))
+    def _call(self, caller: _Callee, calls: list[Move]) -> int:
+        targets: dict[Procedure, list[int]] = {}
+        for _, _, target, _, procedure in calls:
+            targets.setdefault(procedure, []).append(target)
+        returning = tuple([(procedure, self._closure(targets[procedure])) for procedure in sorted(targets)])
+        procedures = frozenset(targets)
+        callee = self.callees.get(procedures)
+        if callee is None:
+            callee = self.callees[procedures] = _Callee()
+        entry = self._number(callee, self._closure({call[_ENTRY] for call in calls}))
         key = (caller, callee, entry, returning)
         index = self.calls.get(key)
         if index is None:
@@ -150,17 +152,11 @@ class _Determinisation:
         call.row.append(self._number(call.caller, tuple(sorted(states))))
 
 
-def _segments(
-    edges: list[tuple[int, int, int]],
-    calls: list[tuple[int, int, int, int, int]],
-    ends: list[tuple[int, int, int]],
-) -> list[tuple[int, int, list[tuple[int, ...]]]]:
-    """Cut the moves of several states into disjoint byte ranges, each with its moves.
-
-    A return of procedure p stands as (low, high, -p - 1) among them.
-    """
-    moves: list[tuple[int, ...]] = [*edges, *calls, *((low, high, -p - 1) for low, high, p in ends)]
-    moves.sort()
+def _segments(moves: list[Move]) -> list[tuple[int, int, list[Move]]]:
+    """Cut moves into disjoint byte ranges, each with the moves that cover it; these must be of one kind."""
+    if len(moves) == 1:
+        return [(moves[0][0], moves[0][1], moves)]
+    moves = sorted(moves)
     if all(before[1] < after[0] for before, after in pairwise(moves)):
         return [(move[0], move[1], [move]) for move in moves]
     cuts = sorted({move[0] for move in moves} | {move[1] + 1 for move in moves})
@@ -168,6 +164,8 @@ def _segments(
     for low, after in pairwise(cuts):
         covering = [move for move in moves if move[0] <= low <= move[1]]
         if covering:
+            if len({(move[_TARGET] == NONE, move[_ENTRY] == NONE) for move in covering}) > 1:
+                raise AssertionError(f"the program is not visibly pushdown at bytes {low}-{after - 1}")
             segments.append((low, after - 1, covering))
     return segments
 
@@ -180,11 +178,11 @@ def determinise(program: Program, start: int, final: int, *, max_depth: int) -> 
     """
     construction = _Determinisation(program, final)
     first = construction.run(start)
-    states = len(construction.numbers) + 1
-    byte_classes, transitions = _table(construction, states)
-    accepting = np.zeros(states, dtype=np.bool_)
+    byte_classes, transitions, repeated = _table(construction)
+    accepting = np.zeros(len(transitions), dtype=np.bool_)
     for (callee, members), number in construction.numbers.items():
         accepting[number] = callee is construction.root and final in members
+    accepting[len(accepting) - len(repeated) :] = accepting[repeated]
     rows, returns = _rows(construction)
     return Automaton(
         byte_classes=byte_classes,
@@ -198,24 +196,45 @@ def determinise(program: Program, start: int, final: int, *, max_depth: int) -> 
     )
 
 
-def _table(construction: _Determinisation, states: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    ends = [(state, low, high, states + label) for state, low, high, label in construction.ends]
+def _table(
+    construction: _Determinisation,
+) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
+    """Byte classes, transitions, and the states whose copies count whitespace, which come after all others.
+
+    A state in which whitespace leads back to itself is copied once for each character of it that may come.
+    """
+    states = len(construction.numbers) + 1
+    spaced = np.unique([after for _, after in construction.spaces]).astype(np.int64)
+    repeated = np.tile(spaced, MAX_WHITESPACE)
+    total = states + len(repeated)
+    if total > construction.program.max_states:
+        raise TooManyStatesError(construction.program.max_states)
+    ends = [(state, low, high, total + label) for state, low, high, label in construction.ends]
     moves = np.array(construction.moves + ends, dtype=np.int64).reshape(-1, 4)
-    cuts = np.unique(np.concatenate([[0], moves[:, 1], moves[:, 2] + 1]))
+    cuts = np.unique(np.concatenate([[0], _WHITESPACE_CUTS, moves[:, 1], moves[:, 2] + 1]))
     cuts = cuts[cuts < 256]
-    if states * len(cuts) > MAX_CELLS:
+    if total * len(cuts) > MAX_CELLS:
         raise TooManyStatesError(MAX_CELLS // len(cuts))
-    table = np.zeros((states, len(cuts)), dtype=np.int32)
-    low, high = np.searchsorted(cuts, moves[:, 1]), np.searchsorted(cuts, moves[:, 2], side="right")
+    table = np.zeros((total, len(cuts)), dtype=np.int32)
+    low, high = np.searchsorted(cuts, moves[:, 1]), np.searchsorted(cuts, moves[:, 2] + 1)
     for width in np.unique(high - low).tolist():
         chosen = high - low == width
         columns = low[chosen][:, None] + np.arange(width)
         table[moves[chosen, 0][:, None], columns] = moves[chosen, 3][:, None]
+    table[states:] = table[repeated]
+    space = np.isin(cuts, _WHITESPACE)
+    first_copy = states + np.arange(len(spaced))
+    for state, after in construction.spaces:
+        table[state, space] = first_copy[np.searchsorted(spaced, after)]
+    copies = np.arange(states, total)
+    if len(copies):
+        following = np.where(copies + len(spaced) < total, copies + len(spaced), 0)
+        table[states:, space] = following[:, None]
     merged: dict[bytes, int] = {}  # equal columns become one class
     classes = [merged.setdefault(column.tobytes(), len(merged)) for column in np.ascontiguousarray(table.T)]
     kept = np.unique(classes, return_index=True)[1]
     byte_classes = np.array(classes)[np.searchsorted(cuts, np.arange(256), side="right") - 1]
-    return byte_classes.astype(np.uint8), np.ascontiguousarray(table[:, kept])
+    return byte_classes.astype(np.uint8), np.ascontiguousarray(table[:, kept]), repeated
 
 
 def _rows(construction: _Determinisation) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -6,7 +6,14 @@ from collections import defaultdict, deque
 
 from grammar_service.automata.dfa import TooManyStatesError
 
+NONE = -1
+MAX_WHITESPACE = 20
+"""The longest run of flexible whitespace: models get lost in longer ones."""
+
 Procedure = int
+Move = tuple[int, int, int, int, Procedure]
+"""First byte, last byte, target, entry, procedure. A plain move has only a target; a call has all; a return
+has only a procedure. What it has not is NONE. (A plain tuple, for there are hundreds of thousands.)"""
 
 
 class Program:
@@ -15,29 +22,27 @@ class Program:
     A call reads a byte, runs a procedure from an entry state of it, and goes on at its target when the
     procedure returns; a return reads a byte as well. `determinise` turns a program into an `Automaton`, for
     which it must be visibly pushdown: what has been read decides whether a byte is read plainly, calls or
-    returns. All byte ranges are inclusive.
+    returns.
     """
 
     def __init__(self, *, max_states: int) -> None:
         self.max_states = max_states
+        self.moves: list[list[Move]] = []
+        """Per state."""
         self.epsilon: list[list[int]] = []
-        self.edges: list[list[tuple[int, int, int]]] = []
-        """Per state: (first byte, last byte, target)."""
-        self.calls: list[list[tuple[int, int, int, Procedure, int]]] = []
-        """Per state: (first byte, last byte, entry state, procedure, target)."""
-        self.returns: list[list[tuple[int, int, Procedure]]] = []
-        """Per state: (first byte, last byte, the procedure that ends)."""
+        """Per state: where it goes on without reading."""
+        self.spaced: set[int] = set()
+        """The states at which JSON whitespace may be read, up to MAX_WHITESPACE in a row. It must be read in
+        no other way there."""
         self._procedures = 0
 
     def state(self) -> int:
         """A new state."""
-        if len(self.edges) >= self.max_states:
+        if len(self.moves) >= self.max_states:
             raise TooManyStatesError(self.max_states)
+        self.moves.append([])
         self.epsilon.append([])
-        self.edges.append([])
-        self.calls.append([])
-        self.returns.append([])
-        return len(self.edges) - 1
+        return len(self.moves) - 1
 
     def procedure(self) -> Procedure:
         """A new procedure, without a body yet."""
@@ -45,15 +50,20 @@ class Program:
         return self._procedures - 1
 
     def read(self, source: int, data: bytes, target: int) -> None:
-        """Go from `source` to `target` by reading `data`, which may be empty."""
-        if not data:
-            self.epsilon[source].append(target)
-            return
+        """Go from `source` to `target` by reading `data`, at least one byte."""
         for byte in data[:-1]:
             following = self.state()
-            self.edges[source].append((byte, byte, following))
+            self.moves[source].append((byte, byte, following, NONE, NONE))
             source = following
-        self.edges[source].append((data[-1], data[-1], target))
+        self.moves[source].append((data[-1], data[-1], target, NONE, NONE))
+
+    def call(self, source: int, byte: int, entry: int, procedure: Procedure, target: int) -> None:
+        """Run `procedure` from `entry` on reading `byte`, and then go on at `target`."""
+        self.moves[source].append((byte, byte, target, entry, procedure))
+
+    def end(self, source: int, byte: int, procedure: Procedure) -> None:
+        """Return from `procedure` on reading `byte`."""
+        self.moves[source].append((byte, byte, NONE, NONE, procedure))
 
     def trimmed(self, start: int, final: int) -> bool:
         """Drop every move from which nothing can be completed; return whether `start` can reach `final`.
@@ -62,29 +72,35 @@ class Program:
         Afterwards no reading of the program runs into a dead end.
         """
         alive = self._productive(final)
-        for state in range(len(self.edges)):
-            self.epsilon[state] = [t for t in self.epsilon[state] if alive[t]]
-            self.edges[state] = [edge for edge in self.edges[state] if alive[edge[2]]]
-            self.calls[state] = [call for call in self.calls[state] if alive[call[2]] and alive[call[4]]]
+        if not all(alive):
+            alive.append(True)  # for NONE
+            self.epsilon = [[target for target in targets if alive[target]] for targets in self.epsilon]
+            self.moves = [
+                [move for move in moves if alive[move[2]] and alive[move[3]]] for moves in self.moves
+            ]
         return alive[start]
 
     def _productive(self, final: int) -> list[bool]:
-        sources: defaultdict[int, list[int]] = defaultdict(list)  # by target of a plain move
+        alive = [False] * len(self.moves)
+        sources: list[list[int]] = [[] for _ in alive]  # by target of a move that is no call
         callers: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # by entry or target of a call
-        for state in range(len(self.edges)):
+        queue = deque([final])
+        for state, moves in enumerate(self.moves):
             for target in self.epsilon[state]:
                 sources[target].append(state)
-            for _, _, target in self.edges[state]:
-                sources[target].append(state)
-            for _, _, entry, _, target in self.calls[state]:
-                callers[entry].append((state, target))
-                callers[target].append((state, entry))
-        alive = [bool(ends) for ends in self.returns]
+            for _, _, target, entry, _ in moves:
+                if target == NONE:
+                    alive[state] = True
+                    queue.append(state)
+                elif entry == NONE:
+                    sources[target].append(state)
+                else:
+                    callers[entry].append((state, target))
+                    callers[target].append((state, entry))
         alive[final] = True
-        queue = deque(state for state, living in enumerate(alive) if living)
         while queue:
             reached = queue.popleft()
-            ready = [caller for caller, other in callers[reached] if alive[other]]
+            ready = [state for state, other in callers.get(reached, ()) if alive[other]]
             for state in (*sources[reached], *ready):
                 if not alive[state]:
                     alive[state] = True

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Dfa
-from grammar_service.automata.program import Procedure, Program
+from grammar_service.automata.program import NONE, Procedure, Program
 
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges, of bytes or of code points, ascending."""
@@ -73,8 +73,9 @@ class Speller:
         self._connect(source, self._spell(((point, point),), spelling), target)
 
     def _connect(self, source: int, way: _Spelled, target: int) -> None:
-        self.program.edges[source].extend((low, high, target) for low, high in way.single)
-        self.program.calls[source].extend((*call, target) for call in way.calls)
+        moves = self.program.moves[source]
+        moves.extend([(low, high, target, NONE, NONE) for low, high in way.single])
+        moves.extend([(low, high, target, entry, procedure) for low, high, entry, procedure in way.calls])
 
     def _spell(self, characters: Ranges, spelling: Spelling) -> _Spelled:
         spelled = self._spelled.get((characters, spelling))
@@ -99,10 +100,10 @@ class Speller:
         if tail not in tails:
             state = tails[tail] = self.program.state()
             if len(tail) == 1:
-                self.program.returns[state].extend((low, high, procedure) for low, high in tail[0])
+                self.program.moves[state] = [(low, high, NONE, NONE, procedure) for low, high in tail[0]]
             else:
                 following = self._tail(tail[1:], procedure, tails)
-                self.program.edges[state].extend((low, high, following) for low, high in tail[0])
+                self.program.moves[state] = [(low, high, following, NONE, NONE) for low, high in tail[0]]
         return tails[tail]
 
 

@@ -12,9 +12,6 @@ from grammar_service.schema.keywords import Reader
 from grammar_service.schema.number import NumberShape, number_language
 from grammar_service.schema.shape import ArrayShape, ObjectShape, Schemas, StringShape
 
-MAX_WHITESPACE = 20
-"""The longest run of flexible whitespace: models get lost in longer ones."""
-
 
 class Whitespace(Enum):
     """Where an answer has whitespace."""
@@ -81,7 +78,7 @@ class Construction:
             for container, bracket in ((shape.array, b"["), (shape.object, b"{")):
                 if container is not None:
                     entry, procedure = self._procedure(container)
-                    program.calls[source].append((bracket[0], bracket[0], entry, procedure, target))
+                    program.call(source, bracket[0], entry, procedure, target)
 
     def _procedure(self, shape: ArrayShape | ObjectShape) -> tuple[int, Procedure]:
         if shape not in self._procedures:
@@ -110,12 +107,7 @@ class Construction:
             return source
         after = self.program.state()
         self.program.epsilon[source].append(after)
-        for _ in range(MAX_WHITESPACE):
-            following = self.program.state()
-            for byte in b" \t\n\r":
-                self.program.edges[source].append((byte, byte, following))
-            self.program.epsilon[following].append(after)
-            source = following
+        self.program.spaced.add(after)
         return after
 
     def _separator(self, source: int, mark: bytes) -> int:
@@ -128,7 +120,7 @@ class Construction:
         program = self.program
         before = self._spaces(entry)
         if shape.min_items == 0:
-            program.returns[before].append((0x5D, 0x5D, procedure))
+            program.end(before, 0x5D, procedure)
         # The item that repeats must come after a comma, so the first never is it.
         last = shape.max_items
         if last is None:
@@ -138,7 +130,7 @@ class Construction:
             self._value(shape.item(index), before, after)
             after = self._spaces(after)
             if index + 1 >= shape.min_items:
-                program.returns[after].append((0x5D, 0x5D, procedure))
+                program.end(after, 0x5D, procedure)
             if index + 1 < last:
                 before = self._separator(after, b",")
             elif shape.max_items is None:  # the last item repeats
@@ -168,14 +160,14 @@ class Construction:
         before = self._spaces(entry)
         self._next_key(before, keys, free)
         if last:
-            program.returns[before].append((0x7D, 0x7D, procedure))
+            program.end(before, 0x7D, procedure)
 
     def _after_member(
         self, source: int, keys: _Key, free: int | None, last: bool, procedure: Procedure
     ) -> None:
         source = self._spaces(source)
         if last:
-            self.program.returns[source].append((0x7D, 0x7D, procedure))
+            self.program.end(source, 0x7D, procedure)
         if keys.children or keys.value is not None or free is not None:
             self._next_key(self._separator(source, b","), keys, free)
 
