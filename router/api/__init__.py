@@ -1,0 +1,1 @@
+"""The router's HTTP surface: one module of routes and one of models for each dialect."""

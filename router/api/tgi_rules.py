@@ -1,0 +1,161 @@
+"""TGI's rules for requests, in its order and in its words, and the request that is left once they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json
+
+from router.api.tgi_schema import (
+    ChoiceGrammar,
+    GenerateParameters,
+    GenerateRequest,
+    GrammarType,
+    JsonGrammar,
+    JsonSchemaGrammar,
+    RegexGrammar,
+)
+from router.errors import RequestError
+from router.generation import Choice, GenerationRequest, Grammar, JsonSchema, Regex, Sampling
+
+
+class Limits(NamedTuple):
+    """What the operator allows of a request."""
+
+    max_best_of: int
+    max_stop_sequences: int
+    max_top_n_tokens: int
+
+
+def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> GenerationRequest:
+    """What `body` asks for. The limits in tokens are left to the shard, the grammar to its service.
+
+    Raises:
+        RequestError: INVALID_ARGUMENT with the words of the first rule that is broken.
+    """
+    parameters = body.parameters or GenerateParameters(do_sample=True)
+    sampling = _samples(parameters)
+    for rules in (
+        _route_rules(body, parameters, streaming=streaming),
+        _sampling_rules(parameters, limits, sampling=sampling),
+        _length_rules(body, parameters, limits),
+        _support_rules(parameters),
+    ):
+        broken = next((message for wrong, message in rules if wrong), None)
+        if broken is not None:
+            raise RequestError.invalid(broken)
+    return GenerationRequest(
+        inputs=body.inputs,
+        sampling=Sampling(
+            do_sample=sampling,
+            temperature=parameters.temperature,
+            top_k=parameters.top_k,
+            top_p=parameters.top_p,
+            repetition_penalty=parameters.repetition_penalty,
+            seed=parameters.seed,
+        ),
+        max_new_tokens=parameters.max_new_tokens,
+        stop=tuple(parameters.stop or ()),
+        truncate=parameters.truncate,
+        grammar=_grammar(parameters.grammar) if parameters.grammar else None,
+    )
+
+
+Rule = tuple[bool, str]
+"""Whether it is broken, and what to say then."""
+
+
+def _samples(p: GenerateParameters) -> bool:
+    shaping = (p.temperature, p.top_k, p.top_p, p.typical_p)
+    return bool(p.do_sample) or any(value is not None for value in shaping)
+
+
+def _route_rules(body: GenerateRequest, p: GenerateParameters, *, streaming: bool) -> Iterator[Rule]:
+    best_of = 1 if p.best_of is None else p.best_of
+    if streaming:
+        yield best_of != 1, "`best_of` != 1 is not supported when streaming tokens"
+        yield (
+            p.decoder_input_details is True,
+            "`decoder_input_details` == true is not supported when streaming tokens",
+        )
+        yield body.stream is False, "`stream` must not be false on /generate_stream; use /generate"
+    else:
+        yield body.stream is True, "`stream` must not be true on /generate; use /generate_stream"
+
+
+def _sampling_rules(p: GenerateParameters, limits: Limits, *, sampling: bool) -> Iterator[Rule]:
+    best_of = 1 if p.best_of is None else p.best_of
+    most = limits.max_best_of
+    yield most == 1 and best_of != 1, "`best_of` != 1 is not allowed for this endpoint"
+    yield not 0 < best_of <= most, f"`best_of` must be > 0 and <= {most}. Given: {best_of}"
+    yield best_of > 1 and not sampling, "you must use sampling when `best_of` is > 1"
+    yield _outside(p.temperature, above=0), "`temperature` must be strictly positive"
+    yield _outside(p.repetition_penalty, above=0), "`repetition_penalty` must be strictly positive"
+    yield abs(p.frequency_penalty or 0) > 2, "`frequency_penalty` must be >= -2.0 and <= 2.0"
+    yield _outside(p.top_p, above=0, below=1), "`top_p` must be > 0.0 and < 1.0"
+    yield _outside(p.typical_p, above=0, below=1), "`typical_p` must be > 0.0 and < 1.0"
+    yield _outside(p.top_k, above=0), "`top_k` must be strictly positive"
+
+
+def _length_rules(body: GenerateRequest, p: GenerateParameters, limits: Limits) -> Iterator[Rule]:
+    stop, most = p.stop or [], limits.max_stop_sequences
+    yield p.max_new_tokens == 0, "`max_new_tokens` must be strictly positive"
+    yield len(stop) > most, f"`stop` supports up to {most} stop sequences. Given: {len(stop)}"
+    yield "" in stop, "`stop` must not contain an empty string"
+    yield (p.best_of or 1) > 1 and p.seed is not None, "`seed` must not be set when `best_of` > 1"
+    top_n, most = p.top_n_tokens or 0, limits.max_top_n_tokens
+    yield top_n > most, f"`top_n_tokens` must be >= 0 and <= {most}. Given: {top_n}"
+    yield not body.inputs, "`inputs` cannot be empty"
+
+
+def _support_rules(p: GenerateParameters) -> Iterator[Rule]:
+    yield (p.best_of or 1) > 1, "`best_of` > 1 is not supported yet"
+    yield bool(p.frequency_penalty), "`frequency_penalty` is not supported yet"
+    yield p.typical_p is not None, "`typical_p` is not supported yet"
+    yield p.watermark is True, "`watermark` is not supported yet"
+    yield bool(p.top_n_tokens), "`top_n_tokens` is not supported yet"
+    yield p.adapter_id is not None, "`adapter_id` is not supported yet"
+
+
+def _outside(value: float | None, *, above: float, below: float = float("inf")) -> bool:
+    return value is not None and not above < value < below
+
+
+def _grammar(grammar: GrammarType) -> Grammar:
+    match grammar:
+        case JsonGrammar():
+            schema = _schema(grammar.value)
+            return _json_schema(schema, strict=grammar.strict, grammar=grammar)
+        case JsonSchemaGrammar(value=named):
+            strict = named.strict if grammar.strict is None else grammar.strict
+            return _json_schema(named.schema_, strict=strict, grammar=grammar)
+        case RegexGrammar(value=pattern):
+            return Regex(pattern=pattern)
+        case ChoiceGrammar(value=values):
+            return Choice(values=tuple(values))
+
+
+def _schema(value: Any) -> Any:
+    """The JSON Schema that a grammar's value is, or holds as text."""
+    if not isinstance(value, str):
+        if not isinstance(value, dict | bool):
+            raise RequestError.invalid("grammar is not supported")
+        return value
+    try:
+        schema = from_json(value, allow_inf_nan=False)
+    except ValueError as error:
+        raise RequestError.invalid(f"grammar is not valid: {error}") from error
+    if not isinstance(schema, dict | bool):
+        raise RequestError.invalid("grammar is not valid: a JSON Schema is an object or a boolean")
+    return schema
+
+
+def _json_schema(schema: Any, *, strict: bool | None, grammar: JsonGrammar | JsonSchemaGrammar) -> JsonSchema:
+    try:
+        # A number such as 1e400 is JSON and passes the parser, but it has no float to stand for it.
+        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise RequestError.invalid("grammar is not valid: a number in it is out of range") from error
+    return JsonSchema(text=text, strict=strict, whitespace=grammar.whitespace)

@@ -1,0 +1,226 @@
+"""The bodies of TGI's dialect, as they are on the wire and in the OpenAPI document."""
+
+from __future__ import annotations
+
+import struct
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
+from pydantic_core import PydanticCustomError
+
+from router.api.body import JsonObject
+from router.generation import FinishReason, Whitespace
+
+
+def _single(value: float) -> float:
+    try:
+        # Ranges are those of the 32-bit number that the shard gets: 0.99999999999 is 1, and 1e-60 is 0.
+        rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    except OverflowError:
+        raise PydanticCustomError("float32", "number out of range of 32 bits") from None
+    return rounded
+
+
+Float32 = Annotated[float, AfterValidator(_single)]
+Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
+UInt64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
+Strings = Annotated[list[str], Field(fail_fast=True)]
+
+
+class JsonGrammar(JsonObject):
+    """The answer is JSON that satisfies a schema."""
+
+    type: Literal["json", "json_object"]
+    value: Any = Field(examples=[{"type": "object", "properties": {"location": {"type": "string"}}}])
+    """A JSON Schema, or a string that holds one."""
+    strict: bool | None = None
+    """Whether an object with `properties` but no `additionalProperties` refuses others (the default)."""
+    whitespace: Whitespace | None = None
+    """Whitespace between the tokens of the JSON: `single` (the default), `compact` or `flexible`."""
+
+
+class NamedSchema(JsonObject):
+    """A JSON Schema with a name, as OpenAI's clients send it."""
+
+    name: str | None = None
+    """Not used."""
+    description: str | None = None
+    """Not used."""
+    schema_: dict[str, Any] | bool = Field(alias="schema")
+    """The JSON Schema."""
+    strict: bool | None = None
+    """The same as `strict` beside `type`, which goes first."""
+
+
+class JsonSchemaGrammar(JsonObject):
+    """The answer is JSON that satisfies a named schema."""
+
+    type: Literal["json_schema"]
+    value: NamedSchema
+    """The schema and its name."""
+    strict: bool | None = None
+    """Whether an object with `properties` but no `additionalProperties` refuses others (the default)."""
+    whitespace: Whitespace | None = None
+    """Whitespace between the tokens of the JSON: `single` (the default), `compact` or `flexible`."""
+
+
+class RegexGrammar(JsonObject):
+    """The whole answer matches a regular expression."""
+
+    type: Literal["regex"]
+    value: str = Field(examples=["((25[0-5]|2[0-4]\\d|[01]?\\d\\d?)\\.){3}(25[0-5]|2[0-4]\\d|[01]?\\d\\d?)"])
+    r"""The expression; `\d`, `\w` and `\s` are ASCII."""
+
+
+class ChoiceGrammar(JsonObject):
+    """The answer is one of some strings."""
+
+    type: Literal["choice"]
+    value: Strings = Field(examples=[["yes", "no"]])
+    """The strings, at least one."""
+
+
+GrammarType = Annotated[JsonGrammar | JsonSchemaGrammar | RegexGrammar | ChoiceGrammar, Discriminator("type")]
+
+
+class GenerateParameters(JsonObject):
+    """TGI's parameters. null is the same as leaving one out."""
+
+    best_of: UInt64 | None = Field(default=None, examples=[1])
+    """Generate this many answers and return the best one. Only 1 is supported yet."""
+    temperature: Float32 | None = Field(default=None, examples=[0.5])
+    """Divides the logits, > 0. Turns sampling on."""
+    repetition_penalty: Float32 | None = Field(default=None, examples=[1.03])
+    """Makes tokens that have occurred less likely if > 1; must be > 0."""
+    frequency_penalty: Float32 | None = Field(default=None, examples=[0.0])
+    """-2 to 2. Only 0 is supported yet."""
+    top_k: Int32 | None = Field(default=None, examples=[10])
+    """Sample among this many most likely tokens, > 0. Turns sampling on."""
+    top_p: Float32 | None = Field(default=None, examples=[0.95])
+    """Sample among the most likely tokens that sum to this probability, > 0, < 1. Turns sampling on."""
+    typical_p: Float32 | None = Field(default=None, examples=[None])
+    """Locally typical sampling, > 0 and < 1. Not supported yet."""
+    do_sample: bool | None = Field(default=None, examples=[True])
+    """Sample instead of taking the most likely token. false, but true if there are no `parameters` at all."""
+    max_new_tokens: UInt32 | None = Field(default=None, examples=[20])
+    """The most tokens to generate, > 0. As many as the model has room for, if left out."""
+    return_full_text: bool | None = Field(default=None, examples=[False])
+    """Put the prompt before the answer."""
+    stop: Strings | None = Field(default=None, examples=[["photographer"]])
+    """The answer ends with the first of these that it contains."""
+    truncate: UInt32 | None = Field(default=None, examples=[None])
+    """Keep only this many tokens of the prompt, the last ones."""
+    watermark: bool | None = Field(default=None, examples=[False])
+    """Only false is supported yet."""
+    details: bool | None = Field(default=None, examples=[True])
+    """Return `details`."""
+    decoder_input_details: bool | None = Field(default=None, examples=[False])
+    """Return `details`; their `prefill` stays empty. Not in streams."""
+    seed: UInt64 | None = Field(default=None, examples=[None])
+    """Seed of the random numbers that sampling draws."""
+    top_n_tokens: UInt32 | None = Field(default=None, examples=[0])
+    """Return this many most likely tokens at each step. Only 0 is supported yet."""
+    grammar: GrammarType | None = Field(default=None, examples=[None])
+    """What the answer must match."""
+    adapter_id: str | None = Field(default=None, examples=[None])
+    """LoRA adapter. Not supported yet."""
+
+
+class GenerateRequest(JsonObject):
+    """The body of POST /generate and POST /generate_stream."""
+
+    inputs: str = Field(examples=["My name is Olivier and I"])
+    """The prompt."""
+    parameters: GenerateParameters | None = None
+    """How to answer it."""
+    model: str | None = None
+    """Not used: one model is served. Clients send it."""
+    stream: bool | None = None
+    """May say what the route says: true on /generate_stream, false on /generate."""
+
+
+class Body(BaseModel):
+    """What the router sends; every field is set, or left out of the JSON."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class PrefillToken(Body):
+    """A token of the prompt."""
+
+    id: int
+    text: str
+    logprob: float | None
+
+
+class Token(Body):
+    """A token of the answer."""
+
+    id: int
+    text: str
+    logprob: float | None
+    """Natural logarithm of its probability; null if that is not a finite number."""
+    special: bool
+
+
+class Details(Body):
+    """What is known of an answer besides its text."""
+
+    finish_reason: FinishReason
+    generated_tokens: int
+    seed: int | None
+    """null if the answer was not sampled."""
+    prefill: list[PrefillToken]
+    """Always empty."""
+    tokens: list[Token]
+
+
+class GenerateResponse(Body):
+    """The answer of POST /generate."""
+
+    generated_text: str
+    details: Details | None = None
+    """Left out unless asked for."""
+
+
+class StreamDetails(Body):
+    """What the last event of a stream tells of the answer."""
+
+    finish_reason: FinishReason
+    generated_tokens: int
+    seed: int | None
+    input_length: int
+
+
+class StreamResponse(Body):
+    """An event of POST /generate_stream: one token."""
+
+    index: int
+    """Counts from 1."""
+    token: Token
+    generated_text: str | None
+    """The whole answer, on the last event only."""
+    details: StreamDetails | None
+    """On the last event only, and only if asked for."""
+
+
+class Info(Body):
+    """The answer of GET /info."""
+
+    model_id: str
+    model_sha: str | None
+    model_pipeline_tag: str | None
+    model_dtype: str
+    model_device_type: str
+    max_concurrent_requests: int
+    max_best_of: int
+    max_stop_sequences: int
+    max_input_tokens: int
+    max_total_tokens: int
+    validation_workers: int
+    max_client_batch_size: int
+    router: str
+    version: str
+    sha: str | None
+    docker_label: str | None

@@ -1,0 +1,95 @@
+"""The HTTP application: its routes, and an answer in JSON for whatever goes wrong."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+
+from router.api.body import shown
+from router.api.ops import OpsRoutes
+from router.api.tgi import TgiRoutes
+from router.api.tgi_rules import Limits
+from router.errors import ErrorResponse, RequestError, http_error, tgi_error
+from router.generation import Generations, Generator, GrammarCompiler
+from router.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+DESCRIPTION = "Answers of a language model that match a grammar, over the API of Text Generation Inference."
+
+
+def create_app(*, grammars: GrammarCompiler, generator: Generator, settings: Settings) -> FastAPI:
+    """The application in front of a grammar service and a shard. Swagger at /docs needs no other host."""
+    app = FastAPIOffline(
+        title="Guiderail", version=version("guiderail"), description=DESCRIPTION, redoc_url=None
+    )
+    generations = Generations(grammars=grammars, generator=generator, limit=settings.max_concurrent_requests)
+    limits = Limits(
+        max_best_of=settings.max_best_of,
+        max_stop_sequences=settings.max_stop_sequences,
+        max_top_n_tokens=settings.max_top_n_tokens,
+    )
+    tgi = TgiRoutes(
+        generations,
+        limits=limits,
+        compute_type=settings.compute_type,
+        payload_limit=settings.payload_limit,
+    )
+    ops = OpsRoutes(grammars=grammars, generator=generator, settings=settings)
+    app.include_router(tgi.router)
+    app.include_router(ops.router)
+    app.add_exception_handler(RequestError, _failed)
+    app.add_exception_handler(RequestValidationError, _mistyped)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _broken)
+    return app
+
+
+async def _failed(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    status, body = tgi_error(error)
+    logger.info("refused with %d: %s", status, shown(body.error))
+    return JSONResponse(body.model_dump(), status_code=status)
+
+
+async def _mistyped(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    location = first["loc"][1:-1] if first["type"] == "missing" else first["loc"][1:]
+    where = [".".join(map(str, location))] if location else []
+    parts = ["Failed to deserialize the JSON body into the target type", *where, _problem(first)]
+    text = ": ".join(parts)
+    return JSONResponse(ErrorResponse(error=text, error_type="validation").model_dump(), status_code=422)
+
+
+def _problem(error: dict[str, Any]) -> str:
+    """What pydantic found, in the words of TGI's own parser where clients may look for them."""
+    match error["type"]:
+        case "missing":
+            return f"missing field `{error['loc'][-1]}`"
+        case "union_tag_not_found":
+            return f"missing field {error['ctx']['discriminator'].replace(chr(39), '`')}"
+        case "union_tag_invalid":
+            expected = error["ctx"]["expected_tags"].replace("'", "`")
+            return f"unknown variant `{shown(error['ctx']['tag'])}`, expected one of {expected}"
+        case _:
+            return str(error["msg"])
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    body = http_error(error.status_code, error.detail)
+    return JSONResponse(body.model_dump(), status_code=error.status_code, headers=error.headers)
+
+
+async def _broken(_: Request, __: Exception) -> JSONResponse:
+    # The server logs the traceback once this is sent.
+    body = ErrorResponse(error="Internal server error", error_type="internal")
+    return JSONResponse(body.model_dump(), status_code=500)

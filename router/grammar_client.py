@@ -1,0 +1,84 @@
+"""The grammar service, as the router sees it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import grpc
+from grpc import StatusCode
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from protos import grammar_pb2, grammar_pb2_grpc
+from router.errors import RequestError
+from router.generation import Choice, CompiledGrammar, Grammar, JsonSchema, Regex
+from router.rpc import failures_of, serving
+
+RETRY_SECONDS = 2.0
+"""A service that restarts is back sooner; one that is gone should not keep its callers waiting."""
+
+WHITESPACE = MappingProxyType(
+    {
+        None: grammar_pb2.WHITESPACE_UNSPECIFIED,
+        "single": grammar_pb2.WHITESPACE_SINGLE,
+        "compact": grammar_pb2.WHITESPACE_COMPACT,
+        "flexible": grammar_pb2.WHITESPACE_FLEXIBLE,
+    }
+)
+
+
+class GrammarClient:
+    """A `GrammarCompiler` behind a channel. Compiling has no side effects, so it may be asked for again."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, seconds: float) -> None:
+        """`seconds` is how long one attempt may take."""
+        self._channel = channel
+        self._stub = grammar_pb2_grpc.GrammarServiceStub(channel)
+        self._seconds = seconds
+
+    async def compile(self, grammar: Grammar) -> CompiledGrammar:
+        """The automaton of `grammar`. For two seconds a service that is not there is asked again.
+
+        Raises:
+            RequestError: INVALID_ARGUMENT says why the grammar is refused; others are the service's.
+        """
+        request = grammar_pb2.CompileRequest(grammar=_message(grammar))
+        try:
+            with failures_of("grammar service"):
+                reply = await self._compile(request)
+        except RequestError as failure:
+            if failure.code is StatusCode.INVALID_ARGUMENT:
+                raise RequestError.invalid(f"grammar is not valid: {failure.detail}") from failure
+            raise
+        return CompiledGrammar(id=reply.automaton_id, automaton=reply.automaton.SerializeToString())
+
+    async def _compile(self, request: grammar_pb2.CompileRequest) -> grammar_pb2.CompileReply:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_unavailable),
+            stop=stop_after_delay(RETRY_SECONDS),
+            wait=wait_exponential(multiplier=0.1, max=0.5),
+            reraise=True,
+        )
+
+        async def attempt() -> grammar_pb2.CompileReply:
+            reply: grammar_pb2.CompileReply = await self._stub.Compile(request, timeout=self._seconds)
+            return reply
+
+        return await retrying(attempt)
+
+    async def healthy(self) -> bool:
+        """Whether the grammar service is serving."""
+        return await serving(self._channel)
+
+
+def _unavailable(error: BaseException) -> bool:
+    return isinstance(error, grpc.aio.AioRpcError) and error.code() is StatusCode.UNAVAILABLE
+
+
+def _message(grammar: Grammar) -> grammar_pb2.Grammar:
+    match grammar:
+        case JsonSchema(text=text, strict=strict, whitespace=whitespace):
+            return grammar_pb2.Grammar(json_schema=text, strict=strict, whitespace=WHITESPACE[whitespace])
+        case Regex(pattern=pattern):
+            return grammar_pb2.Grammar(regex=pattern)
+        case Choice(values=values):
+            return grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=values))

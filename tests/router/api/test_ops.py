@@ -1,0 +1,55 @@
+"""Health and info, of real gRPC services with fakes behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from tests.router.conftest import Services
+
+UNHEALTHY = {"error": "unhealthy", "error_type": "healthcheck"}
+
+
+async def test_the_router_is_healthy_if_both_services_are(client: httpx.AsyncClient) -> None:
+    response = await client.get("/health")
+    assert (response.status_code, response.content) == (200, b"")
+
+
+async def test_without_a_shard_the_router_is_unhealthy(client: httpx.AsyncClient, services: Services) -> None:
+    await services.stop_shard()
+    for route in ("/health", "/info"):
+        response = await client.get(route)
+        assert (response.status_code, response.json()) == (503, UNHEALTHY)
+
+
+async def test_without_a_grammar_service_the_router_is_unhealthy(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    await services.stop_grammars()
+    response = await client.get("/health")
+    assert (response.status_code, response.json()) == (503, UNHEALTHY)
+    assert (await client.get("/info")).status_code == 200
+
+
+async def test_info_tells_the_model_and_the_limits(services: Services) -> None:
+    async with services.client(max_concurrent_requests=7, max_best_of=3, max_stop_sequences=9) as client:
+        assert (await client.get("/info")).json() == {
+            "model_id": "fake/words",
+            "model_sha": None,
+            "model_pipeline_tag": "text-generation",
+            "model_dtype": "float32",
+            "model_device_type": "cpu",
+            "max_concurrent_requests": 7,
+            "max_best_of": 3,
+            "max_stop_sequences": 9,
+            "max_input_tokens": 100,
+            "max_total_tokens": 200,
+            "validation_workers": 1,
+            "max_client_batch_size": 1,
+            "router": "guiderail-router",
+            "version": "1.2.3",
+            "sha": None,
+            "docker_label": None,
+        }

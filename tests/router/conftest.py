@@ -1,0 +1,198 @@
+"""A shard and a grammar service with obvious answers, each behind a real gRPC server, and the router."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from protos import (
+    automaton_pb2,
+    generation_pb2,
+    generation_pb2_grpc,
+    grammar_pb2,
+    grammar_pb2_grpc,
+)
+from protos.channel import open_channel
+from protos.errors import InvalidRequestError
+from protos.server import Server
+from router.__main__ import Server as HttpServer
+from router.app import create_app
+from router.grammar_client import GrammarClient
+from router.settings import Settings
+from router.shard_client import ShardClient
+
+
+class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
+    """Answers with the words of the prompt, one token each, every one as likely as -0.3."""
+
+    def __init__(self) -> None:
+        self.requests: list[generation_pb2.GenerateRequest] = []
+        self.failures: dict[int, Exception] = {}
+        """What to raise instead of the token at an index."""
+        self.truncated = False
+        """Whether streams end without a completion."""
+        self.gate = asyncio.Event()
+        """Closed, answers stop after the first token."""
+        self.gate.set()
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def Generate(
+        self, request: generation_pb2.GenerateRequest, context: Any
+    ) -> AsyncIterator[generation_pb2.GenerateEvent]:
+        self.requests.append(request)
+        self.started.set()
+        words = request.inputs.split()
+        try:
+            for index, word in enumerate(words):
+                if index:
+                    await self.gate.wait()
+                if index in self.failures:
+                    raise self.failures[index]
+                token = generation_pb2.Token(id=index + 10, text=f" {word}", logprob=-0.3)
+                last = index == len(words) - 1 and not self.truncated
+                completion = self._completion(request, words) if last else None
+                yield generation_pb2.GenerateEvent(token=token, completion=completion)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+    def _completion(
+        self, request: generation_pb2.GenerateRequest, words: list[str]
+    ) -> generation_pb2.Completion:
+        return generation_pb2.Completion(
+            text="".join(f" {word}" for word in words),
+            finish_reason=generation_pb2.FINISH_REASON_EOS_TOKEN,
+            generated_tokens=len(words),
+            input_tokens=len(words),
+            seed=42 if request.sampling.do_sample else None,
+        )
+
+    async def Info(self, request: generation_pb2.InfoRequest, context: Any) -> generation_pb2.InfoReply:
+        return generation_pb2.InfoReply(
+            model_id="fake/words",
+            dtype="float32",
+            device="cpu",
+            max_input_tokens=100,
+            max_total_tokens=200,
+            version="1.2.3",
+        )
+
+
+class FakeGrammarService(grammar_pb2_grpc.GrammarServiceServicer):
+    """Compiles everything to one automaton, but refuses what contains the word `forbidden`."""
+
+    def __init__(self) -> None:
+        self.requests: list[grammar_pb2.CompileRequest] = []
+        self.failures: list[Exception] = []
+        """What to raise, one a call, before anything is compiled."""
+        self.gate = asyncio.Event()
+        """Closed, compilations take for ever."""
+        self.gate.set()
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def Compile(self, request: grammar_pb2.CompileRequest, context: Any) -> grammar_pb2.CompileReply:
+        self.requests.append(request)
+        self.started.set()
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        if self.failures:
+            raise self.failures.pop(0)
+        if "forbidden" in str(request):
+            raise InvalidRequestError("/properties/a: keyword `forbidden` is not supported")
+        automaton = automaton_pb2.Automaton(format_version=1, start=7)
+        return grammar_pb2.CompileReply(automaton_id="the-id", automaton=automaton)
+
+
+class Services:
+    """Both fakes and the servers around them."""
+
+    def __init__(self) -> None:
+        self.shard = FakeShard()
+        self.grammars = FakeGrammarService()
+        self.shard_server = Server(
+            lambda server: generation_pb2_grpc.add_GenerationServiceServicer_to_server(self.shard, server),
+            service="guiderail.generation.v1.GenerationService",
+        )
+        self.grammar_server = Server(
+            lambda server: grammar_pb2_grpc.add_GrammarServiceServicer_to_server(self.grammars, server),
+            service="guiderail.grammar.v1.GrammarService",
+        )
+        self.shard_address = ""
+        self.grammar_address = ""
+
+    async def start(self) -> None:
+        self.shard_address = f"127.0.0.1:{await self.shard_server.start('127.0.0.1:0')}"
+        self.grammar_address = f"127.0.0.1:{await self.grammar_server.start('127.0.0.1:0')}"
+
+    async def stop_shard(self) -> None:
+        await self.shard_server.stop(grace=0)
+
+    async def stop_grammars(self) -> None:
+        await self.grammar_server.stop(grace=0)
+
+    @asynccontextmanager
+    async def app(self, **settings: Any) -> AsyncIterator[FastAPI]:
+        """The router's application in front of these services."""
+        chosen = Settings(**settings)
+        async with (
+            open_channel(self.shard_address) as shard,
+            open_channel(self.grammar_address) as grammars,
+        ):
+            yield create_app(
+                grammars=GrammarClient(grammars, seconds=chosen.compile_seconds),
+                generator=ShardClient(shard),
+                settings=chosen,
+            )
+
+    @asynccontextmanager
+    async def client(self, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """A client that calls the application without a network: whole answers only."""
+        async with self.app(**settings) as app:
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://router") as client:
+                yield client
+
+    @asynccontextmanager
+    async def http(self, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """A client of a real HTTP server."""
+        async with self.app(**settings) as app:
+            with socket.socket() as listening:
+                listening.bind(("127.0.0.1", 0))
+                listening.listen()
+                port = listening.getsockname()[1]
+                server = HttpServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5))
+                serving = asyncio.create_task(server.serve(sockets=[listening]))
+                async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+                    yield client
+                server.should_exit = True
+                await serving
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[Services]:
+    """Fakes that serve."""
+    services = Services()
+    await services.start()
+    yield services
+    await services.stop_shard()
+    await services.stop_grammars()
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """The router with its default settings."""
+    async with services.client() as client:
+        yield client

@@ -1,0 +1,104 @@
+"""The grammar client, against a real gRPC server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+from grpc import StatusCode
+
+from protos import automaton_pb2, grammar_pb2
+from protos.channel import open_channel
+from protos.errors import OverloadedError, UnavailableError
+from router.errors import RequestError
+from router.generation import Choice, Grammar, JsonSchema, Regex
+from router.grammar_client import GrammarClient
+
+if TYPE_CHECKING:
+    from tests.router.conftest import Services
+
+
+@pytest.fixture
+async def grammars(services: Services) -> AsyncIterator[GrammarClient]:
+    async with open_channel(services.grammar_address) as channel:
+        yield GrammarClient(channel, seconds=10)
+
+
+@pytest.mark.parametrize(
+    ("grammar", "message"),
+    [
+        (JsonSchema(text="{}"), grammar_pb2.Grammar(json_schema="{}")),
+        (
+            JsonSchema(text='{"ä": 1}', strict=False, whitespace="flexible"),
+            grammar_pb2.Grammar(
+                json_schema='{"ä": 1}', strict=False, whitespace=grammar_pb2.WHITESPACE_FLEXIBLE
+            ),
+        ),
+        (
+            JsonSchema(text="true", strict=True, whitespace="compact"),
+            grammar_pb2.Grammar(json_schema="true", strict=True, whitespace=grammar_pb2.WHITESPACE_COMPACT),
+        ),
+        (
+            JsonSchema(text="{}", whitespace="single"),
+            grammar_pb2.Grammar(json_schema="{}", whitespace=grammar_pb2.WHITESPACE_SINGLE),
+        ),
+        (Regex(pattern="a+"), grammar_pb2.Grammar(regex="a+")),
+        (Choice(values=("a", "b")), grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=["a", "b"]))),
+    ],
+)
+async def test_every_grammar_has_its_message(
+    services: Services, grammars: GrammarClient, grammar: Grammar, message: grammar_pb2.Grammar
+) -> None:
+    await grammars.compile(grammar)
+    assert services.grammars.requests[0].grammar == message
+
+
+async def test_a_compiled_grammar_is_the_reply_s_automaton(grammars: GrammarClient) -> None:
+    compiled = await grammars.compile(Regex(pattern="a"))
+    assert compiled.id == "the-id"
+    assert automaton_pb2.Automaton.FromString(compiled.automaton).start == 7
+
+
+async def test_a_refusal_is_a_grammar_that_is_not_valid(grammars: GrammarClient) -> None:
+    with pytest.raises(RequestError) as raised:
+        await grammars.compile(Regex(pattern="forbidden"))
+    assert raised.value.code is StatusCode.INVALID_ARGUMENT
+    assert raised.value.detail == (
+        "grammar is not valid: /properties/a: keyword `forbidden` is not supported"
+    )
+
+
+async def test_a_service_that_is_briefly_away_is_asked_again(
+    services: Services, grammars: GrammarClient
+) -> None:
+    services.grammars.failures = [UnavailableError("draining"), UnavailableError("draining")]
+    assert (await grammars.compile(Regex(pattern="a"))).id == "the-id"
+    assert len(services.grammars.requests) == 3
+
+
+async def test_an_overloaded_service_is_not_asked_again(services: Services, grammars: GrammarClient) -> None:
+    services.grammars.failures = [OverloadedError("too many")]
+    with pytest.raises(RequestError) as raised:
+        await grammars.compile(Regex(pattern="a"))
+    assert raised.value.code is StatusCode.RESOURCE_EXHAUSTED
+    assert len(services.grammars.requests) == 1
+
+
+async def test_a_service_that_is_gone_is_unavailable(services: Services, grammars: GrammarClient) -> None:
+    await services.stop_grammars()
+    with pytest.raises(RequestError, match="the grammar service is unavailable") as raised:
+        await grammars.compile(Regex(pattern="a"))
+    assert raised.value.code is StatusCode.UNAVAILABLE
+    assert not await grammars.healthy()
+
+
+async def test_a_service_that_never_answers_is_unavailable(services: Services) -> None:
+    services.grammars.gate.clear()
+    async with open_channel(services.grammar_address) as channel:
+        with pytest.raises(RequestError, match="the grammar service is unavailable"):
+            await GrammarClient(channel, seconds=0.1).compile(Regex(pattern="a"))
+
+
+async def test_a_serving_service_is_healthy(grammars: GrammarClient) -> None:
+    assert await grammars.healthy()
