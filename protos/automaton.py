@@ -152,6 +152,7 @@ class Automaton:
             and not self.transitions[DEAD].any()
             and len(rows) == calls
             and _within(self.call_entries, states)
+            and bool(self.call_entries.all())  # no call leads into the dead state
             and _within(self.returns, states)
             and (calls == 0 or (rows.min() >= 0 and rows.max() + max(labels, 1) <= len(self.returns)))
         )

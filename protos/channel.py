@@ -8,6 +8,7 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Automata of large schemas pass gRPC's default of 4 MiB."""
 
 OPTIONS: list[tuple[str, int]] = [
+    ("grpc.enable_http_proxy", 0),  # services talk to each other directly
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
 ]

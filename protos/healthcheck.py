@@ -7,10 +7,12 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from protos.channel import OPTIONS
+
 
 def healthy(address: str, *, timeout: float = 3.0) -> bool:
     """Whether the gRPC server at `address` (host:port) answers SERVING within `timeout` seconds."""
-    with grpc.insecure_channel(address) as channel:
+    with grpc.insecure_channel(address, OPTIONS) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined] # set in __init__
         try:
             reply = check(health_pb2.HealthCheckRequest(), timeout=timeout)

@@ -79,6 +79,7 @@ def damaged(**fields: object) -> automaton_pb2.Automaton:
         damaged(start=0),
         damaged(call_entries=b"\x02\0\0\0"),
         damaged(call_entries=b"\x02\0\0"),
+        damaged(call_entries=b"\x02\0\0\0\0\0\0\0"),
         damaged(call_rows=b"\x00\0\0\0\x02\0\0\0"),
         damaged(returns=b"\x03\0\0\0\x04\0\0\0"),
         automaton_pb2.Automaton(),
