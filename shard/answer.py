@@ -1,0 +1,86 @@
+"""The answer to one request as it grows: from sampled tokens to the events that its caller sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from shard.detokenizer import Detokenizer
+from shard.stopping import FinishReason, StopStrings, finished
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A token that the model chose, and its log-probability before sampling parameters and grammar."""
+
+    token_id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class Event:
+    """One token of an answer. `finish_reason` is set on the last."""
+
+    token_id: int
+    text: str
+    """What the token adds to the answer; for a special token, its name."""
+    logprob: float
+    special: bool
+    finish_reason: FinishReason | None = None
+
+
+class Answer:
+    """Text and end of one answer. The texts of the events that are not special, put together, are `text`.
+
+    (But for an answer that ends in the middle of a character with a special token: only `text` tells.)
+    """
+
+    def __init__(
+        self,
+        *,
+        max_new_tokens: int,
+        detokenizer: Detokenizer,
+        stop_strings: StopStrings,
+        eos_ids: Collection[int],
+        special_tokens: Mapping[int, str],
+    ) -> None:
+        self.generated = 0
+        self._max_new_tokens = max_new_tokens
+        self._detokenizer = detokenizer
+        self._stop_strings = stop_strings
+        self._eos_ids = eos_ids
+        self._special_tokens = special_tokens
+        self._pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The whole answer so far, without special tokens."""
+        return "".join(self._pieces)
+
+    def add(self, sampled: Sampled) -> Event:
+        """The event of the next token.
+
+        Raises:
+            ArithmeticError: the model's output was not a number.
+        """
+        if math.isnan(sampled.logprob):
+            raise ArithmeticError("the model's output is not a number")
+        token_id = sampled.token_id
+        self.generated += 1
+        reason = finished(
+            token_id,
+            generated=self.generated,
+            max_new_tokens=self._max_new_tokens,
+            eos_ids=self._eos_ids,
+        )
+        piece = self._detokenizer.add(token_id)
+        if reason:
+            piece += self._detokenizer.flush()
+        piece, stopped = self._stop_strings.cut(piece)
+        if stopped and reason is not FinishReason.EOS_TOKEN:
+            reason = FinishReason.STOP_SEQUENCE
+        self._pieces.append(piece)
+        special = token_id in self._special_tokens
+        text = self._special_tokens[token_id] if special else piece
+        return Event(token_id, text, sampled.logprob, special, reason)

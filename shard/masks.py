@@ -1,0 +1,108 @@
+"""Token masks: which tokens may come next in an answer that must match a grammar."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from itertools import count
+
+from protos import automaton_pb2
+from protos.automaton import Configuration
+from shard.grammar import Grammar, Mask
+from shard.vocabulary import Vocabulary
+
+
+class GrammarMasks:
+    """The grammars in use and the masks of their configurations, each computed at its first visit.
+
+    Keeps the most recently used: at most `max_automata` grammars, and `max_rows` masks of them all together.
+    A constraint keeps its own grammar for as long as it lives. Any thread may ask for a new constraint; masks
+    are asked for in one thread at a time.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, *, max_automata: int, max_rows: int, max_table_bytes: int = 1 << 29
+    ) -> None:
+        """`max_table_bytes` bounds the memory of the kept grammars' transition tables, all together."""
+        self._vocabulary = vocabulary
+        self._max_automata = max_automata
+        self._max_table_bytes = max_table_bytes
+        self._max_rows = max_rows
+        self._grammars: OrderedDict[str, Grammar] = OrderedDict()
+        self._masks: OrderedDict[tuple[int, Configuration], Mask] = OrderedDict()
+        self._numbers = count()
+
+    def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Constraint:
+        """A new answer that must match the automaton.
+
+        Args:
+            message: the automaton.
+            automaton_id: the name by which it may be known already, or "". It is believed only if what is
+                known by that name equals `message`.
+
+        Raises:
+            InvalidRequestError: the automaton is damaged.
+        """
+        name = automaton_id or hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+        # Taken out and put back last: single steps, so that another thread never meets a gap between them.
+        grammar = self._grammars.pop(name, None)
+        if grammar is None or grammar.message != message:
+            grammar = Grammar(next(self._numbers), message, self._vocabulary)
+        self._grammars[name] = grammar
+        self._drop_oldest_grammars()
+        return Constraint(self, grammar)
+
+    def mask(self, grammar: Grammar, configuration: Configuration) -> Mask:
+        """The mask of a configuration of one of the grammars. Raises what `Grammar.mask` raises."""
+        key = (grammar.number, configuration)
+        mask = self._masks.get(key)
+        if mask is None:
+            mask = self._masks[key] = grammar.mask(configuration)
+            if len(self._masks) > self._max_rows:
+                self._masks.popitem(last=False)
+        else:
+            self._masks.move_to_end(key)
+        return mask
+
+    def _drop_oldest_grammars(self) -> None:
+        """Their masks age out by themselves: the number of a grammar is never used again."""
+        size = sum(grammar.num_bytes for grammar in list(self._grammars.values()))
+        while len(self._grammars) > self._max_automata or size > self._max_table_bytes:
+            _, dropped = self._grammars.popitem(last=False)
+            size -= dropped.num_bytes
+
+
+class Constraint:
+    """Where one answer stands in its grammar: all tokens so far were allowed, each where it came."""
+
+    def __init__(self, masks: GrammarMasks, grammar: Grammar) -> None:
+        self._masks = masks
+        self._grammar = grammar
+        self._configuration = Configuration(grammar.automaton.start)
+        self.finished = False
+        """Whether an end-of-sequence token has been taken: nothing may follow."""
+
+    def mask(self) -> Mask:
+        """The tokens that may come next; those that end the answer are among them exactly where it matches.
+
+        Raises:
+            GenerationError: no token is allowed: the vocabulary cannot spell what the grammar asks for.
+            ValueError: the answer has finished.
+        """
+        if self.finished:
+            raise ValueError("the answer has finished")
+        return self._masks.mask(self._grammar, self._configuration)
+
+    def advance(self, token_id: int) -> None:
+        """Take the next token of the answer.
+
+        Raises:
+            ValueError: the token is not allowed here; the constraint stays as it was.
+        """
+        if self.finished:
+            raise ValueError(f"token {token_id} after the end of the answer")
+        following = self._grammar.read(self._configuration, token_id)
+        if following is None:
+            self.finished = True
+        else:
+            self._configuration = following

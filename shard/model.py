@@ -1,0 +1,89 @@
+"""A transformers model over the paged cache: one step of many sequences."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from shard.answer import Sampled
+from shard.attention import NAME, PagedAttention, Probe, attending, register
+from shard.batch import Batch
+from shard.kv_cache import KVCache, LayerShape
+from shard.sampling import sample
+from shard.sequence import Sequence, Slice
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Masks: TypeAlias = Mapping[Sequence, NDArray[np.int32]]
+
+
+class UnsupportedModelError(Exception):
+    """The model works in a way that the paged cache cannot serve. The message names it."""
+
+    def __init__(self, network: PreTrainedModel, why: str) -> None:
+        kind = network.config.model_type
+        super().__init__(f"{type(network).__name__} (model type {kind}) cannot be served: {why}")
+
+
+class PagedModel:
+    """transformers' own model, untouched, whose attention layers read and write `cache`."""
+
+    def __init__(self, network: PreTrainedModel, cache: KVCache) -> None:
+        """`cache` has the shapes that `probe` found in `network`."""
+        self._network: Any = network
+        self._cache = cache
+        self._keeps_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
+
+    @torch.inference_mode()
+    def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> dict[Sequence, Sampled]:
+        """Read the slices and sample a token for each that reaches its sequence's end. See `engine.Model`."""
+        batch, logits = self._read(slices)
+        sampling = [each.sequence for each in batch.slices if each.samples]
+        if not sampling:
+            return {}
+        return dict(zip(sampling, sample(logits, sampling, masks()), strict=True))
+
+    @torch.inference_mode()
+    def forward(self, slices: list[Slice]) -> Tensor:
+        """Read the slices: (slices that sample, vocabulary) logits, slices of a single token first."""
+        return self._read(slices)[1]
+
+    def _read(self, slices: list[Slice]) -> tuple[Batch, Tensor]:
+        batch = Batch.of(slices, block_size=self._cache.block_size, device=self._network.device)
+        rows = batch.sampled_rows
+        keep = {"logits_to_keep": rows} if self._keeps_logits else {}
+        with attending(PagedAttention(self._cache, batch)):
+            logits: Tensor = self._network(
+                input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False, **keep
+            ).logits[0]
+        return batch, logits if self._keeps_logits else logits[rows]
+
+
+@torch.inference_mode()
+def probe(network: PreTrainedModel) -> dict[int, LayerShape]:
+    """Switch the model to paged attention, and find what each attention module keeps of a token.
+
+    Raises:
+        UnsupportedModelError: it has no attention layer that can be paged, or fails with one.
+    """
+    register()
+    found = Probe()
+    token_ids = torch.tensor([[1, 2]], device=network.device)
+    positions = torch.tensor([[0, 1]], device=network.device)
+    forward: Any = network
+    try:
+        network.set_attn_implementation(NAME)
+        with attending(found):
+            forward(input_ids=token_ids, position_ids=positions, use_cache=False)
+    except Exception as error:
+        raise UnsupportedModelError(network, f"paged attention fails in it ({error})") from error
+    if not found.shapes:
+        raise UnsupportedModelError(network, "it has no attention layer that can be paged")
+    return found.shapes

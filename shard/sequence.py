@@ -1,0 +1,89 @@
+"""One request's tokens, and how far the model has read them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Constraint(Protocol):
+    """What the rest of one answer may be; follows the tokens that were generated."""
+
+    def mask(self) -> NDArray[np.int32]:
+        """(ceil(vocabulary / 32),): bit i of word w tells whether token 32 * w + i may come next."""
+
+    def advance(self, token_id: int) -> None:
+        """Read one generated token."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How one request's tokens are chosen. Every value is in range; the defaults change nothing."""
+
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    """Candidates kept, the most likely first; 0 keeps all."""
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    """Of this request's own random numbers, in [0, 2^64); read only when `do_sample`."""
+
+
+class Sequence:
+    """Prompt and answer of one request. Keys and values of `tokens[:computed]` lie in `blocks`, in order."""
+
+    def __init__(
+        self,
+        tokens: Iterable[int],
+        *,
+        max_new_tokens: int,
+        sampling: Sampling | None = None,
+        constraint: Constraint | None = None,
+    ) -> None:
+        """`tokens` is the prompt, at least one token."""
+        self.tokens = array("i", tokens)
+        self.input_length = len(self.tokens)
+        self.max_new_tokens = max_new_tokens
+        self.sampling = sampling or Sampling()
+        self.constraint = constraint
+        self.computed = 0
+        self.blocks = array("i")
+        self.committed = 0
+        """Leading blocks that others can find; kept by `Blocks`, as is the next."""
+        self.digests: list[bytes] = []
+        """Of the leading full blocks of tokens; grows as it is needed and outlives the blocks themselves."""
+
+    @property
+    def pending(self) -> int:
+        """Tokens that the model has yet to read."""
+        return len(self.tokens) - self.computed
+
+    @property
+    def generated(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.tokens) - self.input_length
+
+    @property
+    def longest(self) -> int:
+        """Tokens whose keys and values may have to be kept at once: the last one's never are."""
+        return self.input_length + self.max_new_tokens - 1
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The next `count` tokens of a sequence, read by the model in one step."""
+
+    sequence: Sequence
+    count: int
+
+    @property
+    def samples(self) -> bool:
+        """Whether the step reaches the sequence's end, so that it yields a token. Ask before settling it."""
+        return self.count == self.sequence.pending

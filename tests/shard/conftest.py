@@ -1,0 +1,216 @@
+"""Tiny random models, and a shard whose model only counts, behind a real gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
+from protos.channel import open_channel
+from protos.errors import InvalidRequestError
+from protos.server import Server
+from shard.answer import Sampled
+from shard.blocks import Blocks
+from shard.engine import Engine
+from shard.limits import Limits
+from shard.scheduler import Scheduler
+from shard.sequence import Sequence, Slice
+from shard.servicer import GenerationServicer, registration
+from shard.tokenizer import Span
+
+EOS = 256
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """More threads than idle cores make torch many times slower."""
+    torch.set_num_threads(1)
+
+
+class CountingModel:
+    """Samples the letter whose place in the alphabet is the length of the sequence: every answer is obvious.
+
+    Of a constrained sequence it samples the lowest token that its mask allows.
+    """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.nan_for: int | None = None
+        """The first token of the prompt whose answer is not a number."""
+        self.steps = 0
+
+    def step(
+        self, slices: list[Slice], masks: Callable[[], Mapping[Sequence, NDArray[np.int32]]]
+    ) -> dict[Sequence, Sampled]:
+        self.steps += 1
+        if self.failure:
+            raise self.failure
+        rows = masks()
+        return {each.sequence: self._sampled(each.sequence, rows) for each in slices if each.samples}
+
+    def _sampled(self, sequence: Sequence, rows: Mapping[Sequence, NDArray[np.int32]]) -> Sampled:
+        token_id = ord("a") + len(sequence.tokens) % 26
+        if sequence in rows:
+            token_id = int(np.unpackbits(rows[sequence].view(np.uint8), bitorder="little").argmax())
+        return Sampled(token_id, float("nan") if sequence.tokens[0] == self.nan_for else -1.0)
+
+
+class ByteTokenizer:
+    """One token a byte."""
+
+    @property
+    def special_tokens(self) -> dict[int, str]:
+        return {EOS: "<end>"}
+
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode())
+
+    def spans(self, text: str, *, add_special_tokens: bool) -> list[Span]:
+        return [Span(ord(character), index, index + 1) for index, character in enumerate(text)]
+
+
+class Spelling:
+    """Allows one text, then the end; the text `broken` fails when its mask is asked for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text.encode()
+        self._read = 0
+
+    def mask(self) -> NDArray[np.int32]:
+        if self._text == b"broken":
+            raise RuntimeError("no mask")
+        bits = np.zeros(288, dtype=np.uint8)
+        if self._text != b"nothing":
+            bits[self._text[self._read] if self._read < len(self._text) else EOS] = 1
+        return np.packbits(bits, bitorder="little").view(np.int32)
+
+    def advance(self, token_id: int) -> None:
+        self._read += 1
+
+
+class Spellings:
+    """Takes the id of an automaton for the text that it allows."""
+
+    def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Spelling:
+        if automaton_id == "damaged":
+            raise InvalidRequestError("automaton: damaged")
+        return Spelling(automaton_id)
+
+
+@dataclass
+class Shard:
+    """A served engine, and what is behind it."""
+
+    stub: Any
+    engine: Engine
+    scheduler: Scheduler
+    model: CountingModel
+    loop: asyncio.Task[None]
+    capacity: int
+
+    def generate(self, inputs: str, **parameters: Any) -> Any:
+        """The call of a request for `max_new_tokens` (default 5) with the other fields as given."""
+        stopping = generation_pb2.Stopping(
+            max_new_tokens=parameters.pop("max_new_tokens", 5), stop=parameters.pop("stop", [])
+        )
+        return self.stub.Generate(
+            generation_pb2.GenerateRequest(inputs=inputs, stopping=stopping, **parameters)
+        )
+
+    async def text(self, inputs: str, **parameters: Any) -> str:
+        """The whole answer, which is also what the tokens make up."""
+        events = [event async for event in self.generate(inputs, **parameters)]
+        text = "".join(event.token.text for event in events if not event.token.special)
+        assert text == events[-1].completion.text
+        assert not any(event.HasField("completion") for event in events[:-1])
+        return text
+
+    async def all_free(self) -> None:
+        """Wait until no sequence owns a block."""
+        await eventually(lambda: self.scheduler.blocks.available == self.capacity)
+
+
+async def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) -> None:
+    """Wait until the condition holds, letting others run in between."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 # what it watches is plain state, which tells nobody
+            await asyncio.sleep(0.001)
+
+
+def counting(
+    *, blocks: int = 64, running: int = 8, waiting: int = 1000, budget: int = 64
+) -> tuple[CountingModel, Scheduler, Engine, GenerationServicer]:
+    """A shard's parts around a counting model."""
+    model = CountingModel()
+    scheduler = Scheduler(
+        Blocks(count=blocks + 1, size=4), max_running=running, max_waiting=waiting, token_budget=budget
+    )
+    engine = Engine(model, scheduler)
+    servicer = GenerationServicer(
+        engine,
+        tokenizer=ByteTokenizer(),
+        token_bytes=[*(bytes([value]) for value in range(256)), None],
+        eos_ids={EOS},
+        grammars=Spellings(),
+        limits=Limits(max_input_tokens=100, max_total_tokens=100_000),
+        info=generation_pb2.InfoReply(model_id="counting"),
+    )
+    return model, scheduler, engine, servicer
+
+
+@pytest.fixture(name="counting")
+def counting_parts() -> Callable[..., Any]:
+    return counting
+
+
+@pytest.fixture
+def serving() -> Callable[..., Any]:
+    """`async with serving(blocks=64, ...) as shard:` serves a counting model on a free port."""
+
+    @asynccontextmanager
+    async def serving(*, blocks: int = 64, **limits: int) -> AsyncIterator[Shard]:
+        model, scheduler, engine, servicer = counting(blocks=blocks, **limits)
+        server = Server(registration(servicer), service="guiderail.generation.v1.GenerationService")
+        port = await server.start("127.0.0.1:0")
+        loop = asyncio.create_task(engine.run())
+        async with open_channel(f"127.0.0.1:{port}") as channel:
+            stub = generation_pb2_grpc.GenerationServiceStub(channel)
+            try:
+                yield Shard(stub, engine, scheduler, model, loop, blocks)
+            finally:
+                await server.stop(grace=0)
+                loop.cancel()
+                await asyncio.wait([loop])
+
+    return serving
+
+
+async def drained(call: Any) -> None:
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+async def failure(call: Any) -> tuple[grpc.StatusCode, str]:
+    """The status and message with which a call fails."""
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await drained(call)
+    return error.value.code(), error.value.details() or ""
+
+
+@pytest.fixture(name="failure")
+def failure_of() -> Callable[..., Any]:
+    return failure
+
+
+@pytest.fixture(name="eventually")
+def eventually_holds() -> Callable[..., Any]:
+    return eventually

@@ -1,0 +1,145 @@
+"""The shard as a process: it serves a model in a folder, drains, and says why it does not start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    MambaConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
+
+from protos import generation_pb2, generation_pb2_grpc
+from protos.channel import open_channel
+from shard.__main__ import _serve
+from shard.settings import Settings
+
+SIZE = 257
+STOPPING = generation_pb2.Stopping(max_new_tokens=3)
+
+
+def write(folder: Path, config: PreTrainedConfig) -> Path:
+    """A random model with a token for each byte."""
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate([*alphabet, "<end>"])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>").save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def llama(tmp_path: Path) -> Path:
+    return write(
+        tmp_path / "tiny-llama",
+        LlamaConfig(
+            vocab_size=SIZE,
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=64,
+            eos_token_id=SIZE - 1,
+            bos_token_id=None,
+        ),
+    )
+
+
+@asynccontextmanager
+async def started(model: str, *, port: int = 0, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    own = {"SHARD_MODEL": model, "SHARD_ADDRESS": f"127.0.0.1:{port}", "SHARD_THREADS": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shard", env=os.environ | own | settings, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_it_serves_a_folder_and_drains_when_told_to_stop(llama: Path, port: int) -> None:
+    async with (
+        started(str(llama), port=port, SHARD_DTYPE="float32") as process,
+        open_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        info = await stub.Info(generation_pb2.InfoRequest(), wait_for_ready=True, timeout=120)
+        assert info.architecture == "LlamaForCausalLM"
+        assert (info.dtype, info.device) == ("float32", "cpu")
+        assert (info.max_input_tokens, info.max_total_tokens) == (63, 64)
+        call = stub.Generate(generation_pb2.GenerateRequest(inputs="Hello"))
+        first = await call.read()
+        process.send_signal(signal.SIGTERM)
+        events = [first, *[event async for event in rest(call)]]
+        assert events[-1].completion.input_tokens == 5
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_an_engine_that_dies_ends_the_process(counting: Any, port: int) -> None:
+    model, _, engine, servicer = counting()
+    model.failure = ZeroDivisionError()
+    settings = Settings(address=f"127.0.0.1:{port}", drain_seconds=60)
+    serving = asyncio.create_task(_serve(engine, servicer, settings))
+    async with open_channel(f"127.0.0.1:{port}") as channel:
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        call = stub.Generate(
+            generation_pb2.GenerateRequest(inputs="Hello", stopping=STOPPING), wait_for_ready=True
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await call.read()
+    assert error.value.code() is grpc.StatusCode.INTERNAL
+    with pytest.raises(ExceptionGroup) as group:
+        await serving
+    assert group.value.subgroup(ZeroDivisionError)
+
+
+async def rest(call: Any) -> AsyncIterator[generation_pb2.GenerateEvent]:
+    while isinstance(event := await call.read(), generation_pb2.GenerateEvent):
+        yield event
+
+
+async def last_words(process: asyncio.subprocess.Process) -> str:
+    _, errors = await asyncio.wait_for(process.communicate(), 120)
+    assert process.returncode == 1
+    return errors.decode().strip().splitlines()[-1]
+
+
+async def test_a_recurrent_model_is_refused_by_name(tmp_path: Path) -> None:
+    config = MambaConfig(vocab_size=SIZE, hidden_size=16, state_size=4, num_hidden_layers=1)
+    async with started(str(write(tmp_path / "tiny-mamba", config))) as process:
+        line = await last_words(process)
+    assert line.startswith("shard: MambaForCausalLM (model type mamba) cannot be served")
+
+
+async def test_settings_that_the_model_cannot_keep_are_refused(llama: Path) -> None:
+    async with started(str(llama), SHARD_MAX_TOTAL_TOKENS="65") as process:
+        line = await last_words(process)
+    assert line == "shard: SHARD_MAX_TOTAL_TOKENS 65 exceeds the 64 tokens of the model"
