@@ -31,7 +31,11 @@ SMALL = {
 
 
 class Server:
-    """A `guiderail serve` on ports of its own. `lines` is what it has printed until now."""
+    """A `guiderail serve` on ports of its own. `lines` is what it has printed until now.
+
+    The shard has one thread: where the tests, the router and the shard share two cores, two threads of torch
+    spend their time waiting for each other.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         router, shard, grammar_service = free_addresses(3)
@@ -45,7 +49,7 @@ class Server:
                 *("--port", str(router.port)),
                 *("--shard-address", self.shard_address, "--grammar-address", self.grammar_address),
             ],
-            env={**os.environ, **environment},
+            env={**os.environ, "SHARD_THREADS": "1", **environment},
             stderr=subprocess.PIPE,
             text=True,
         )
