@@ -16,6 +16,7 @@ from launcher.service import Service
 from launcher.supervisor import Exit, Supervisor
 
 MakeService = Callable[..., Service]
+Children = Callable[[], list[psutil.Process]]
 
 
 class Output(Protocol):
@@ -35,8 +36,11 @@ class Run:
         self.exit = asyncio.create_task(supervisor.run())
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+@pytest.fixture
+def children() -> Children:
+    """The processes that were started since the test began; those of other tests' fixtures run on."""
+    others = set(psutil.Process().children())
+    return lambda: [child for child in psutil.Process().children() if child not in others]
 
 
 async def test_a_request_would_succeed_when_the_url_is_printed(
@@ -62,7 +66,7 @@ async def test_a_stage_starts_only_when_the_one_before_is_healthy(
 
 
 async def test_an_interrupt_drains_the_latest_service_first(
-    fake_service: MakeService, display: Display, output: Output, tmp_path: Path
+    fake_service: MakeService, display: Display, output: Output, tmp_path: Path, children: Children
 ) -> None:
     stages = ((fake_service("grammar_service"), fake_service("shard")), (fake_service("router"),))
     run = Run(*stages, display=display)
@@ -75,7 +79,7 @@ async def test_an_interrupt_drains_the_latest_service_first(
 
 
 async def test_a_second_interrupt_kills_at_once(
-    fake_service: MakeService, display: Display, output: Output
+    fake_service: MakeService, display: Display, output: Output, children: Children
 ) -> None:
     run = Run((fake_service("shard"),), (fake_service("router", "deaf"),), display=display)
     await output.until("ready at")
@@ -87,7 +91,7 @@ async def test_a_second_interrupt_kills_at_once(
 
 
 async def test_a_service_that_does_not_drain_in_time_is_killed(
-    fake_service: MakeService, display: Display, output: Output
+    fake_service: MakeService, display: Display, output: Output, children: Children
 ) -> None:
     run = Run((fake_service("shard", "deaf"),), display=display, grace=0.2)
     await output.until("ready at")
@@ -98,7 +102,7 @@ async def test_a_service_that_does_not_drain_in_time_is_killed(
 
 
 async def test_a_service_that_is_killed_stops_the_others_and_is_named(
-    fake_service: MakeService, display: Display, output: Output, tmp_path: Path
+    fake_service: MakeService, display: Display, output: Output, tmp_path: Path, children: Children
 ) -> None:
     run = Run((fake_service("shard"),), (fake_service("router"),), display=display)
     await output.until("ready at")
@@ -113,7 +117,7 @@ async def test_a_service_that_is_killed_stops_the_others_and_is_named(
 
 
 async def test_a_service_that_ends_while_it_starts_is_explained_by_its_last_lines(
-    fake_service: MakeService, display: Display, output: Output
+    fake_service: MakeService, display: Display, output: Output, children: Children
 ) -> None:
     run = Run((fake_service("grammar_service"), fake_service("shard", "broken")), display=display)
     assert await run.exit == Exit.SERVICE_ENDED
@@ -130,7 +134,7 @@ async def test_a_program_that_is_not_there_is_the_end_of_that_service(display: D
 
 @pytest.mark.parametrize("interrupts", [1, 2])
 async def test_interrupts_while_starting_leave_nothing_behind(
-    interrupts: int, fake_service: MakeService, display: Display, output: Output
+    interrupts: int, fake_service: MakeService, display: Display, output: Output, children: Children
 ) -> None:
     run = Run((fake_service("shard", "slow"),), display=display)
     await output.until("shard was started")
