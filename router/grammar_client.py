@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from types import MappingProxyType
 
 import grpc
@@ -26,14 +27,24 @@ WHITESPACE = MappingProxyType(
 )
 
 
+KEPT_GRAMMARS = 256
+KEPT_BYTES = 256 * 1024
+"""The automata that are kept, and the largest of them: it saves a known grammar the way to the service."""
+
+
 class GrammarClient:
-    """A `GrammarCompiler` behind a channel. Compiling has no side effects, so it may be asked for again."""
+    """A `GrammarCompiler` behind a channel. Compiling has no side effects, so it may be asked for again.
+
+    What was compiled last is kept: a grammar has one automaton for as long as this process and that service
+    are of one version.
+    """
 
     def __init__(self, channel: grpc.aio.Channel, *, seconds: float) -> None:
         """`seconds` is how long one attempt may take."""
         self._channel = channel
         self._stub = grammar_pb2_grpc.GrammarServiceStub(channel)
         self._seconds = seconds
+        self._kept: OrderedDict[Grammar, CompiledGrammar] = OrderedDict()
 
     async def compile(self, grammar: Grammar) -> CompiledGrammar:
         """The automaton of `grammar`. For two seconds a service that is not there is asked again.
@@ -41,6 +52,10 @@ class GrammarClient:
         Raises:
             RequestError: INVALID_ARGUMENT says why the grammar is refused; others are the service's.
         """
+        kept = self._kept.get(grammar)
+        if kept is not None:
+            self._kept.move_to_end(grammar)
+            return kept
         request = grammar_pb2.CompileRequest(grammar=_message(grammar))
         try:
             with failures_of("grammar service"):
@@ -49,7 +64,12 @@ class GrammarClient:
             if failure.code is StatusCode.INVALID_ARGUMENT:
                 raise RequestError.invalid(f"grammar is not valid: {failure.detail}") from failure
             raise
-        return CompiledGrammar(id=reply.automaton_id, automaton=reply.automaton.SerializeToString())
+        compiled = CompiledGrammar(id=reply.automaton_id, automaton=reply.automaton.SerializeToString())
+        if len(compiled.automaton) <= KEPT_BYTES:
+            self._kept[grammar] = compiled
+            if len(self._kept) > KEPT_GRAMMARS:
+                self._kept.popitem(last=False)
+        return compiled
 
     async def _compile(self, request: grammar_pb2.CompileRequest) -> grammar_pb2.CompileReply:
         retrying = AsyncRetrying(

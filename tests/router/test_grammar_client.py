@@ -13,7 +13,7 @@ from protos.channel import open_channel
 from protos.errors import OverloadedError, UnavailableError
 from router.errors import RequestError
 from router.generation import Choice, Grammar, JsonSchema, Regex
-from router.grammar_client import GrammarClient
+from router.grammar_client import KEPT_GRAMMARS, GrammarClient
 
 if TYPE_CHECKING:
     from tests.router.conftest import Services
@@ -102,3 +102,19 @@ async def test_a_service_that_never_answers_is_unavailable(services: Services) -
 
 async def test_a_serving_service_is_healthy(grammars: GrammarClient) -> None:
     assert await grammars.healthy()
+
+
+async def test_a_grammar_that_is_known_is_not_asked_for_again(
+    services: Services, grammars: GrammarClient
+) -> None:
+    first = await grammars.compile(Regex(pattern="a"))
+    assert await grammars.compile(Regex(pattern="a")) == first
+    await grammars.compile(Regex(pattern="b"))
+    assert [request.grammar.regex for request in services.grammars.requests] == ["a", "b"]
+
+
+async def test_only_the_grammars_used_last_are_kept(services: Services, grammars: GrammarClient) -> None:
+    for number in range(KEPT_GRAMMARS + 1):
+        await grammars.compile(Regex(pattern=str(number)))
+    await grammars.compile(Regex(pattern="0"))
+    assert len(services.grammars.requests) == KEPT_GRAMMARS + 2
