@@ -123,5 +123,5 @@ def _shortest(value: float) -> float | None:
     if not math.isfinite(value):
         return None
     single = struct.pack("<f", value)
-    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 9))
+    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 10))
     return next((number for number in candidates if struct.pack("<f", number) == single), value)

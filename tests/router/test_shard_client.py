@@ -124,7 +124,7 @@ async def test_a_shard_that_is_gone_is_unavailable(services: Services, shard: Sh
     assert not await shard.healthy()
 
 
-@given(st.floats(max_value=0, min_value=-10_000, width=32) | st.sampled_from([float("nan"), float("-inf")]))
+@given(st.floats(width=32))
 def test_a_logprob_is_the_shortest_json_number_of_its_32_bits(value: float) -> None:
     shortest = _shortest(value)
     if shortest is None:
@@ -132,4 +132,4 @@ def test_a_logprob_is_the_shortest_json_number_of_its_32_bits(value: float) -> N
         return
     text = json.dumps(shortest)
     assert generation_pb2.Token(logprob=float(text)).logprob == value
-    assert len(text.lstrip("-").replace(".", "").strip("0").split("e")[0]) <= 9
+    assert len(text.lstrip("-").split("e")[0].replace(".", "").strip("0")) <= 9
