@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from grammar_service.automata.determinise import determinise
 from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Program
-from grammar_service.automata.spelling import Speller, Spelling
+from grammar_service.automata.speller import Speller
+from grammar_service.automata.spelling import Spelling
+from grammar_service.automata.tabulate import determinise
 from grammar_service.limits import Limits
 from grammar_service.regex.automaton import fullmatch
-from grammar_service.schema.construction import Construction, Whitespace
-from grammar_service.schema.document import parse_document
-from grammar_service.schema.keywords import Reader
+from grammar_service.schema.construction import write_schema
+from grammar_service.schema.document import Document, parse_document
+from grammar_service.schema.writer import Whitespace
 from protos import automaton_pb2, grammar_pb2
 from protos.errors import InvalidRequestError
 
-COMPILER_VERSION = "1"
+COMPILER_VERSION = "2"
 """Changes whenever the automaton of any grammar does, so that no cache serves an old one."""
 
 _WHITESPACE = {
@@ -33,32 +34,34 @@ def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> automaton_p
             nothing can satisfy it; the message says what and where.
     """
     program = Program(max_states=limits.max_states)
+    speller = Speller(program)
     start, final = program.state(), program.state()
     try:
-        _write(grammar, program, start, final)
+        _write(grammar, speller, start, final)
         if not program.trimmed(start, final):
             raise InvalidRequestError("nothing can satisfy this grammar")
-        automaton = determinise(program, start, final, max_depth=limits.max_depth)
+        automaton = determinise(speller, start, final, max_depth=limits.max_depth)
     except RecursionError:
         raise InvalidRequestError("the grammar is nested too deeply") from None
     return automaton.to_message()
 
 
-def _write(grammar: grammar_pb2.Grammar, program: Program, start: int, final: int) -> None:
+def _write(grammar: grammar_pb2.Grammar, speller: Speller, start: int, final: int) -> None:
     source = grammar.WhichOneof("source")
     if source == "json_schema":
-        root = parse_document(grammar.json_schema)
-        reader = Reader(root, strict=grammar.strict if grammar.HasField("strict") else True)
-        Construction(program, reader, _WHITESPACE[grammar.whitespace]).write((root,), start, final)
+        strict = grammar.strict if grammar.HasField("strict") else True
+        document = Document(parse_document(grammar.json_schema))
+        whitespace = _WHITESPACE[grammar.whitespace]
+        write_schema(document, speller, start, final, strict=strict, whitespace=whitespace)
     elif source == "regex":
-        _write_language(fullmatch(grammar.regex), program, start, final)
+        _write_language(fullmatch(grammar.regex), speller, start, final)
     elif source == "choice":
         if not grammar.choice.values:
             raise InvalidRequestError("a choice needs at least one value")
-        _write_language(Dfa.words(grammar.choice.values), program, start, final)
+        _write_language(Dfa.words(grammar.choice.values), speller, start, final)
     else:
         raise InvalidRequestError("the grammar is empty: set json_schema, regex or choice")
 
 
-def _write_language(language: Dfa, program: Program, start: int, final: int) -> None:
-    program.epsilon[start].append(Speller(program).language(language, Spelling.RAW, final))
+def _write_language(language: Dfa, speller: Speller, start: int, final: int) -> None:
+    speller.program.epsilon[start].append(speller.language(language, Spelling.RAW, final))

@@ -1,4 +1,4 @@
-"""From a program to the deterministic automaton that the shard follows."""
+"""Subset construction: from a program to the states and moves of a deterministic automaton."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.dfa import TooManyStatesError
-from grammar_service.automata.program import MAX_WHITESPACE, NONE, Move, Procedure, Program
-from protos.automaton import MAX_CELLS, Automaton
+from grammar_service.automata.dfa import DEAD, TooManyStatesError
+from grammar_service.automata.program import NONE, Leaf, Move, Procedure
+from grammar_service.automata.speller import Speller
 
 States = tuple[int, ...]
 """A sorted set of program states."""
 
 _TARGET, _ENTRY, _PROCEDURE = 2, 3, 4
-_WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
-_WHITESPACE_CUTS = np.concatenate([_WHITESPACE, _WHITESPACE + 1])
 
 
 @dataclass(eq=False)
-class _Callee:
+class Callee:
     """A set of procedures that run as one, and what the ways it can end in mean.
 
     Its labels number the sets of procedures that can end at the same byte; every call of it has one target
@@ -30,12 +28,14 @@ class _Callee:
     """
 
     labels: dict[frozenset[Procedure], int] = field(default_factory=dict)
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
 
 
 @dataclass(eq=False)
-class _Call:
-    caller: _Callee
+class Call:
+    """A call, and where it returns to."""
+
+    caller: Callee
     entry: int
     targets: tuple[tuple[Procedure, States], ...]
     """Where each of the callee's procedures returns to."""
@@ -43,42 +43,80 @@ class _Call:
     """The state that each label returns to."""
 
 
-class _Determinisation:
+@dataclass(eq=False)
+class BlockCall:
+    """The calls that a byte range makes from some states of a block."""
+
+    members: NDArray[np.int64]
+    """The states, counted from the first of the block."""
+    low: int
+    high: int
+    callee: Callee
+    entry: int
+    columns: dict[Procedure, int]
+    """For each of the callee's procedures, the column of the leaf's table that says where it returns to."""
+
+
+@dataclass(eq=False)
+class Block:
+    """A leaf taken over whole. State s of its DFA, but the dead one, is number `first` + s - 1."""
+
+    leaf: Leaf
+    first: int
+    after: int
+    """The state whose moves its accepting states have as well."""
+    plain: list[tuple[int, int, int]] = field(default_factory=list)
+    """(first byte, last byte, column of the leaf's table)"""
+    calls: list[BlockCall] = field(default_factory=list)
+
+
+class Determinisation:
     """Subset construction for visibly pushdown automata (Alur and Madhusudan, STOC 2004).
 
-    The states reached together in one callee form one state. A call collects all the procedures that the
-    byte may begin; when the callee ends, the label says which of them could end there, and so which of
-    the caller's states go on. Of a trimmed program, every state made here can reach acceptance.
+    The states reached together in one callee form one state, numbered from 1. A call collects all the
+    procedures that the byte may begin; when the callee ends, the label says which of them could end there,
+    and so which of the caller's states go on. Of a trimmed program, every state made here can reach
+    acceptance.
+
+    A leaf that is read alone is not constructed but taken over as a block: its states become consecutive
+    numbers, for `tabulate` to fill in all at once.
     """
 
-    def __init__(self, program: Program, final: int) -> None:
-        self.program = program
+    def __init__(self, speller: Speller, final: int) -> None:
+        self.program = speller.program
+        self.speller = speller
         self.final = final
-        self.closures: dict[int, States] = {}
-        self.root = _Callee()
-        self.callees: dict[frozenset[Procedure], _Callee] = {}
-        self.numbers: dict[tuple[_Callee, States], int] = {}
-        self.queue: list[tuple[_Callee, States, int]] = []
-        self.calls: dict[tuple[_Callee, _Callee, int, tuple[tuple[Procedure, States], ...]], int] = {}
-        self.call_list: list[_Call] = []
+        self.root = Callee()
+        self.count = 1
+        """States so far, the dead one included."""
+        self.numbers: dict[tuple[Callee, States], int] = {}
         self.moves: list[tuple[int, int, int, int]] = []
         """(state, first byte, last byte, target), with calls as targets below 0."""
         self.ends: list[tuple[int, int, int, int]] = []
         """(state, first byte, last byte, label)."""
         self.spaces: list[tuple[int, int]] = []
         """(state, where one character of whitespace leads). The latter leads to itself."""
+        self.calls: list[Call] = []
+        self.blocks: dict[tuple[Callee, Leaf], Block] = {}
+        self.beginnings: list[tuple[int, Block]] = []
+        """States that go on as the start of a block does, besides what moves they have."""
+        self._closures: dict[int, States] = {}
+        self._callees: dict[frozenset[Procedure], Callee] = {}
+        self._queue: list[tuple[Callee, States, int]] = []
+        self._call_numbers: dict[tuple[Callee, Callee, int, tuple[tuple[Procedure, States], ...]], int] = {}
+        self._expanded: dict[int, int] = {}
 
     def run(self, start: int) -> int:
         """Make all states reachable from `start`, and return its number."""
         first = self._number(self.root, self._closure((start,)))
-        while self.queue:
-            callee, states, number = self.queue.pop()
+        while self._queue:
+            callee, states, number = self._queue.pop()
             self._expand(callee, states, number)
         return first
 
     def _closure(self, states: Iterable[int]) -> States:
         """Everything reachable by reading nothing, less what has no moves of its own."""
-        closures = [self.closures.get(state) or self._closure_of(state) for state in states]
+        closures = [self._closures.get(state) or self._closure_of(state) for state in states]
         return closures[0] if len(closures) == 1 else tuple(sorted(set().union(*closures)))
 
     def _closure_of(self, start: int) -> States:
@@ -88,22 +126,33 @@ class _Determinisation:
                 if target not in seen:
                     seen.add(target)
                     stack.append(target)
-        closure = self.closures[start] = tuple(
-            sorted(s for s in seen if program.moves[s] or s == self.final or s in program.spaced)
+        closure = self._closures[start] = tuple(
+            sorted(
+                s
+                for s in seen
+                if program.moves[s] or s == self.final or s in program.spaced or s in program.leaves
+            )
         )
         return closure
 
-    def _number(self, callee: _Callee, states: States) -> int:
+    def _number(self, callee: Callee, states: States) -> int:
         number = self.numbers.get((callee, states))
         if number is None:
-            number = self.numbers[callee, states] = len(self.numbers) + 1
-            if number >= self.program.max_states:
-                raise TooManyStatesError(self.program.max_states)
-            self.queue.append((callee, states, number))
+            number = self.numbers[callee, states] = self._new_states(1)
+            self._queue.append((callee, states, number))
         return number
 
-    def _expand(self, callee: _Callee, states: States, number: int) -> None:
+    def _new_states(self, count: int) -> int:
+        """The first of `count` new numbers."""
+        self.count += count
+        if self.count > self.program.max_states:
+            raise TooManyStatesError(self.program.max_states)
+        return self.count - count
+
+    def _expand(self, callee: Callee, states: States, number: int) -> None:
         moves = self.program.moves
+        if not self.program.leaves.keys().isdisjoint(states):
+            states = self._without_leaves(callee, states, number)
         together = moves[states[0]] if len(states) == 1 else [m for state in states for m in moves[state]]
         for low, high, covering in _segments(together):
             if covering[0][_TARGET] == NONE:
@@ -118,28 +167,32 @@ class _Determinisation:
             after = self._closure([state for state in states if state in self.program.spaced])
             self.spaces.append((number, self._number(callee, after)))
 
-    def _call(self, caller: _Callee, calls: list[Move]) -> int:
+    def _call(self, caller: Callee, calls: list[Move]) -> int:
         targets: dict[Procedure, list[int]] = {}
         for _, _, target, _, procedure in calls:
             targets.setdefault(procedure, []).append(target)
         returning = tuple([(procedure, self._closure(targets[procedure])) for procedure in sorted(targets)])
         procedures = frozenset(targets)
-        callee = self.callees.get(procedures)
-        if callee is None:
-            callee = self.callees[procedures] = _Callee()
+        callee = self._callee(procedures)
         entry = self._number(callee, self._closure({call[_ENTRY] for call in calls}))
         key = (caller, callee, entry, returning)
-        index = self.calls.get(key)
+        index = self._call_numbers.get(key)
         if index is None:
-            index = self.calls[key] = len(self.call_list)
-            call = _Call(caller, entry, returning)
-            self.call_list.append(call)
+            index = self._call_numbers[key] = len(self.calls)
+            call = Call(caller, entry, returning)
+            self.calls.append(call)
             callee.calls.append(call)
             for ended in callee.labels:
                 self._return(call, ended)
         return index
 
-    def _label(self, callee: _Callee, ended: frozenset[Procedure]) -> int:
+    def _callee(self, procedures: frozenset[Procedure]) -> Callee:
+        callee = self._callees.get(procedures)
+        if callee is None:
+            callee = self._callees[procedures] = Callee()
+        return callee
+
+    def _label(self, callee: Callee, ended: frozenset[Procedure]) -> int:
         label = callee.labels.get(ended)
         if label is None:
             label = callee.labels[ended] = len(callee.labels)
@@ -147,9 +200,70 @@ class _Determinisation:
                 self._return(call, ended)
         return label
 
-    def _return(self, call: _Call, ended: frozenset[Procedure]) -> None:
+    def _return(self, call: Call, ended: frozenset[Procedure]) -> None:
         states = {state for procedure, to in call.targets if procedure in ended for state in to}
         call.row.append(self._number(call.caller, tuple(sorted(states))))
+
+    def _without_leaves(self, callee: Callee, states: States, number: int) -> States:
+        """Make blocks of the leaves among `states`; return the states that are left.
+
+        Where something else may be read beside a leaf, all are written out instead.
+        """
+        leaves = [state for state in states if state in self.program.leaves]
+        others = tuple(state for state in states if state not in self.program.leaves)
+        taken = 0
+        for low, high, *_ in (move for state in others for move in self.program.moves[state]):
+            taken |= (2 << high) - (1 << low)
+        blocks = []
+        for state in leaves:
+            leaf = self.program.leaves[state]
+            first = self.speller.first_bytes(leaf)
+            ends_here = leaf.dfa.accepting[leaf.dfa.start]
+            if first & taken or (ends_here and len(states) > 1):
+                written = [self._written_out(leaf_state) for leaf_state in leaves]
+                return self._closure((*others, *written))
+            taken |= first
+            blocks.append(leaf)
+        self.beginnings.extend((number, self._block(callee, leaf)) for leaf in blocks)
+        return others
+
+    def _written_out(self, state: int) -> int:
+        if state not in self._expanded:
+            self._expanded[state] = self.speller.expand(self.program.leaves[state])
+        return self._expanded[state]
+
+    def _block(self, callee: Callee, leaf: Leaf) -> Block:
+        block = self.blocks.get((callee, leaf))
+        if block is None:
+            after = self._number(callee, self._closure((leaf.target,)))
+            block = Block(leaf, self._new_states(len(leaf.dfa.table) - 1), after)
+            self.blocks[callee, leaf] = block
+            self._connect(block)
+        return block
+
+    def _connect(self, block: Block) -> None:
+        """Tell what is read plainly in a block, and what its states call."""
+        ways = self.speller.classes(block.leaf)
+        block.plain = [(low, high, column) for column, spelled in ways for low, high in spelled.single]
+        longer = [(column, spelled) for column, spelled in ways if spelled.calls]
+        if not longer:
+            return
+        # States that allow the same characters call the same procedures.
+        alive = block.leaf.dfa.table[1:, [column for column, _ in longer]] != DEAD
+        kinds, kind_of = np.unique(alive, axis=0, return_inverse=True)
+        for kind, allowed in enumerate(kinds):
+            members = np.flatnonzero(kind_of.reshape(-1) == kind)
+            calls = [
+                (low, high, column, entry, procedure)
+                for (column, spelled), here in zip(longer, allowed, strict=True)
+                if here
+                for low, high, entry, procedure in spelled.calls
+            ]
+            for low, high, covering in _segments(calls):
+                columns = {procedure: column for _, _, column, _, procedure in covering}
+                called = self._callee(frozenset(columns))
+                entry = self._number(called, self._closure({call[_ENTRY] for call in covering}))
+                block.calls.append(BlockCall(members, low, high, called, entry, columns))
 
 
 def _segments(moves: list[Move]) -> list[tuple[int, int, list[Move]]]:
@@ -159,96 +273,17 @@ def _segments(moves: list[Move]) -> list[tuple[int, int, list[Move]]]:
     moves = sorted(moves)
     if all(before[1] < after[0] for before, after in pairwise(moves)):
         return [(move[0], move[1], [move]) for move in moves]
-    cuts = sorted({move[0] for move in moves} | {move[1] + 1 for move in moves})
-    segments = []
+    cuts = sorted({bound for move in moves for bound in (move[0], move[1] + 1)})
+    segments: list[tuple[int, int, list[Move]]] = []
+    covering: list[Move] = []
+    begun = 0
     for low, after in pairwise(cuts):
-        covering = [move for move in moves if move[0] <= low <= move[1]]
+        covering = [move for move in covering if move[1] >= low]
+        while begun < len(moves) and moves[begun][0] == low:
+            covering.append(moves[begun])
+            begun += 1
+        if len(covering) > 1 and len({(m[_TARGET] == NONE, m[_ENTRY] == NONE) for m in covering}) > 1:
+            raise AssertionError(f"the program is not visibly pushdown at bytes {low}-{after - 1}")
         if covering:
-            if len({(move[_TARGET] == NONE, move[_ENTRY] == NONE) for move in covering}) > 1:
-                raise AssertionError(f"the program is not visibly pushdown at bytes {low}-{after - 1}")
             segments.append((low, after - 1, covering))
     return segments
-
-
-def determinise(program: Program, start: int, final: int, *, max_depth: int) -> Automaton:
-    """The deterministic automaton of a trimmed program that begins at `start` and may end at `final`.
-
-    Raises:
-        TooManyStatesError: it would have more than `program.max_states` states.
-    """
-    construction = _Determinisation(program, final)
-    first = construction.run(start)
-    byte_classes, transitions, repeated = _table(construction)
-    accepting = np.zeros(len(transitions), dtype=np.bool_)
-    for (callee, members), number in construction.numbers.items():
-        accepting[number] = callee is construction.root and final in members
-    accepting[len(accepting) - len(repeated) :] = accepting[repeated]
-    rows, returns = _rows(construction)
-    return Automaton(
-        byte_classes=byte_classes,
-        transitions=transitions,
-        accepting=accepting,
-        start=first,
-        call_entries=np.array([call.entry for call in construction.call_list], dtype=np.int32),
-        call_rows=rows,
-        returns=returns,
-        max_depth=max_depth,
-    )
-
-
-def _table(
-    construction: _Determinisation,
-) -> tuple[NDArray[np.uint8], NDArray[np.int32], NDArray[np.int64]]:
-    """Byte classes, transitions, and the states whose copies count whitespace, which come after all others.
-
-    A state in which whitespace leads back to itself is copied once for each character of it that may come.
-    """
-    states = len(construction.numbers) + 1
-    spaced = np.unique([after for _, after in construction.spaces]).astype(np.int64)
-    repeated = np.tile(spaced, MAX_WHITESPACE)
-    total = states + len(repeated)
-    if total > construction.program.max_states:
-        raise TooManyStatesError(construction.program.max_states)
-    ends = [(state, low, high, total + label) for state, low, high, label in construction.ends]
-    moves = np.array(construction.moves + ends, dtype=np.int64).reshape(-1, 4)
-    cuts = np.unique(np.concatenate([[0], _WHITESPACE_CUTS, moves[:, 1], moves[:, 2] + 1]))
-    cuts = cuts[cuts < 256]
-    if total * len(cuts) > MAX_CELLS:
-        raise TooManyStatesError(MAX_CELLS // len(cuts))
-    table = np.zeros((total, len(cuts)), dtype=np.int32)
-    low, high = np.searchsorted(cuts, moves[:, 1]), np.searchsorted(cuts, moves[:, 2] + 1)
-    for width in np.unique(high - low).tolist():
-        chosen = high - low == width
-        columns = low[chosen][:, None] + np.arange(width)
-        table[moves[chosen, 0][:, None], columns] = moves[chosen, 3][:, None]
-    table[states:] = table[repeated]
-    space = np.isin(cuts, _WHITESPACE)
-    first_copy = states + np.arange(len(spaced))
-    for state, after in construction.spaces:
-        table[state, space] = first_copy[np.searchsorted(spaced, after)]
-    copies = np.arange(states, total)
-    if len(copies):
-        following = np.where(copies + len(spaced) < total, copies + len(spaced), 0)
-        table[states:, space] = following[:, None]
-    merged: dict[bytes, int] = {}  # equal columns become one class
-    classes = [merged.setdefault(column.tobytes(), len(merged)) for column in np.ascontiguousarray(table.T)]
-    kept = np.unique(classes, return_index=True)[1]
-    byte_classes = np.array(classes)[np.searchsorted(cuts, np.arange(256), side="right") - 1]
-    return byte_classes.astype(np.uint8), np.ascontiguousarray(table[:, kept]), repeated
-
-
-def _rows(construction: _Determinisation) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The offset of each call's row, and all rows in one array; equal rows are kept once."""
-    offsets: dict[tuple[int, ...], int] = {}
-    returns: list[int] = []
-    rows = np.zeros(len(construction.call_list), dtype=np.int32)
-    for index, call in enumerate(construction.call_list):
-        row = tuple(call.row)
-        if row not in offsets:
-            offsets[row] = len(returns)
-            returns.extend(row)
-        rows[index] = offsets[row]
-    # A reader checks every row for the largest label there is, so the last row needs that many entries.
-    widest = max((len(call.row) for call in construction.call_list), default=0)
-    returns.extend([0] * widest)
-    return rows, np.array(returns, dtype=np.int32)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protos.errors import InvalidRequestError
+from grammar_service.automata.letters import Letters
+from grammar_service.automata.minimisation import minimised
+from grammar_service.automata.states import DEAD, TooManyStatesError
+from grammar_service.automata.subsets import determinised, product
 
-DEAD = 0
+__all__ = ["DEAD", "END_OF_UNICODE", "SURROGATES", "Dfa", "TooManyStatesError"]
+
 SURROGATES = (0xD800, 0xE000)
 """Code points that are no characters: first, and one after the last."""
 END_OF_UNICODE = 0x110000
 
 _BASE_CUTS = np.array([0, *SURROGATES], dtype=np.int64)
-
-
-class TooManyStatesError(InvalidRequestError):
-    """An automaton would exceed the limit on its size."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the grammar needs more than {limit} states")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,63 +112,123 @@ class Dfa:
         """The strings of this one that the other does not contain."""
         return self.intersection(other.complement(), max_states=max_states)
 
+    def trimmed(self) -> Dfa:
+        """The same language without the states that nothing reaches, or that cannot reach acceptance."""
+        number = np.arange(len(self.table))
+        origins = np.repeat(number, self.table.shape[1])
+        moves = np.unique(self.table.reshape(-1) * len(number) + origins)
+        sources: list[list[int]] = [[] for _ in number]
+        for move in moves.tolist():
+            sources[move // len(number)].append(move % len(number))
+        living = self.accepting.copy()
+        queue = np.flatnonzero(living).tolist()
+        for state in queue:  # grows as it is read
+            fresh = [source for source in sources[state] if not living[source]]
+            living[fresh] = True
+            queue.extend(fresh)
+        kept = living & self._reachable()
+        if kept[1:].all():
+            return self
+        renumber = np.where(kept, np.cumsum(kept), DEAD)
+        rows = np.concatenate([[DEAD], np.flatnonzero(kept)])
+        return Dfa(self.cuts, renumber[self.table[rows]], self.accepting[rows], int(renumber[self.start]))
+
+    def concatenation(self, other: Dfa, *, max_states: int) -> Dfa:
+        """The strings of this one, each followed by one of the other."""
+        letters = Letters.of((self.cuts, self.table), (other.cuts, other.table))
+        shift = len(self.table)  # the other's states are numbered after this one's
+        mine, theirs = letters.tables
+        rows = [*mine.tolist(), *np.where(theirs == DEAD, DEAD, theirs + shift).tolist()]
+        ends = self._ends()
+
+        def entered(state: int) -> tuple[int, ...]:
+            return (state, other.start + shift) if state in ends else (state,)
+
+        return self._determinised(
+            letters,
+            lambda state, letter: entered(rows[state][letter]),
+            entered(self.start),
+            {state + shift for state in other._ends()},
+            max_states=max_states,
+        )
+
+    def star(self, *, max_states: int) -> Dfa:
+        """The strings of this one, any number of them one after the other."""
+        letters = Letters.of((self.cuts, self.table))
+        rows, ends = letters.tables[0].tolist(), self._ends()
+        # A start of its own accepts the empty string, where this one's need not.
+        begin = len(rows)
+        rows.append(rows[self.start])
+
+        def entered(state: int) -> tuple[int, ...]:
+            return (state, self.start) if state in ends else (state,)
+
+        return self._determinised(
+            letters,
+            lambda state, letter: entered(rows[state][letter]),
+            (begin,),
+            {*ends, begin},
+            max_states=max_states,
+        )
+
+    def reversal(self, *, max_states: int) -> Dfa:
+        """The strings of this one, read from the end."""
+        letters = Letters.of((self.cuts, self.table))
+        sources: dict[tuple[int, int], list[int]] = {}
+        for state, row in enumerate(letters.tables[0].tolist()):
+            for letter, target in enumerate(row):
+                if target != DEAD:
+                    sources.setdefault((target, letter), []).append(state)
+        return self._determinised(
+            letters,
+            lambda state, letter: sources.get((state, letter), ()),
+            self._ends(),
+            {self.start},
+            max_states=max_states,
+        )
+
     def minimised(self) -> Dfa:
-        """The same language with the fewest states, by partition refinement (Moore, 1956)."""
-        reachable = np.flatnonzero(self._reachable() | (np.arange(len(self.table)) == DEAD))
-        renumber = np.zeros(len(self.table), dtype=np.int64)
-        renumber[reachable] = np.arange(len(reachable))
-        table, accepting = renumber[self.table[reachable]], self.accepting[reachable]
-        block, count = accepting.astype(np.int64), 1 + int(accepting.any())
-        while True:
-            signature = np.column_stack([block, block[table]])
-            refined = _row_numbers(signature)
-            block, previous, count = refined, count, int(refined.max()) + 1
-            if count == previous:
-                break
-        block = _with_dead_first(block, int(block[DEAD]))
-        first = np.unique(block, return_index=True)[1]
-        merged = Dfa(self.cuts, block[table[first]], accepting[first], int(block[renumber[self.start]]))
-        return merged._with_fewest_intervals()
+        """The same language with the fewest states, and the fewest intervals."""
+        letters = Letters.of((self.cuts, self.table))
+        rows, accepting, start = minimised(letters.tables[0], self.accepting, self.start)
+        table = letters.intervals(rows)
+        return Dfa(self.cuts, table, np.array(accepting, dtype=np.bool_), start)._with_fewest_intervals()
 
     def _product(self, other: Dfa, *, conjunction: bool, max_states: int) -> Dfa:
-        cuts = np.union1d(self.cuts, other.cuts)
-        mine = self.table[:, np.searchsorted(self.cuts, cuts, side="right") - 1]
-        theirs = other.table[:, np.searchsorted(other.cuts, cuts, side="right") - 1]
-        width = len(theirs)
-        number = {DEAD: 0}  # of each pair a * width + b
-        frontier = np.array([self.start * width + other.start])
-        number.setdefault(int(frontier[0]), 1)
-        pairs = [np.array([DEAD]), frontier]
-        rows: list[NDArray[np.int64]] = [np.zeros((1, len(cuts)), dtype=np.int64)]
-        while len(frontier):
-            a, b = mine[frontier // width], theirs[frontier % width]
-            if conjunction:
-                a, b = np.where(b == DEAD, DEAD, a), np.where(a == DEAD, DEAD, b)
-            reached = a * width + b
-            rows.append(reached)
-            fresh = [pair for pair in np.unique(reached).tolist() if pair not in number]
-            for pair in fresh:
-                number[pair] = len(number)
-            if len(number) > max_states:
-                raise TooManyStatesError(max_states)
-            frontier = np.array(fresh, dtype=np.int64)
-            pairs.append(frontier)
-        keys = np.concatenate(pairs) if frontier.size or len(pairs) > 1 else pairs[0]
-        if number.get(self.start * width + other.start) == 0:  # the start itself is dead
-            return Dfa(cuts, np.zeros((1, len(cuts)), dtype=np.int64), np.array([False]), DEAD)
-        order = np.argsort(keys)
-        table = order[np.searchsorted(keys[order], np.concatenate(rows))]
-        a, b = self.accepting[keys // width], other.accepting[keys % width]
-        return Dfa(cuts, table, a & b if conjunction else a | b, 1)
+        letters = Letters.of((self.cuts, self.table), (other.cuts, other.table))
+        (mine, theirs), starts = letters.tables, (self.start, other.start)
+        rows, pairs = product(mine, theirs, starts, conjunction=conjunction, max_states=max_states)
+        a, b = self.accepting[pairs[:, 0]], other.accepting[pairs[:, 1]]
+        accepting = a & b if conjunction else a | b
+        return Dfa(letters.cuts, letters.intervals(rows), accepting, min(1, len(rows) - 1))
+
+    @staticmethod
+    def _determinised(
+        letters: Letters,
+        moves: Callable[[int, int], Iterable[int]],
+        starts: Iterable[int],
+        ends: set[int],
+        *,
+        max_states: int,
+    ) -> Dfa:
+        count = letters.tables[0].shape[1]
+        rows, sets, start = determinised(moves, starts, letters=count, max_states=max_states)
+        accepting = np.array([not ends.isdisjoint(states) for states in sets], dtype=np.bool_)
+        return Dfa(letters.cuts, letters.intervals(rows), accepting, start)
+
+    def _ends(self) -> set[int]:
+        return set(np.flatnonzero(self.accepting).tolist())
 
     def _reachable(self) -> NDArray[np.bool_]:
-        seen = np.zeros(len(self.table), dtype=np.bool_)
-        frontier = np.array([self.start])
-        while len(frontier):
-            seen[frontier] = True
-            following = np.unique(self.table[frontier])
-            frontier = following[~seen[following]]
-        return seen
+        rows = self.table.tolist()
+        seen, queue = {self.start}, [self.start]
+        for state in queue:  # grows as it is read
+            fresh = set(rows[state]) - seen
+            seen |= fresh
+            queue.extend(fresh)
+        reachable = np.zeros(len(self.table), dtype=np.bool_)
+        reachable[queue] = True
+        return reachable
 
     def _without_surrogates(self) -> Dfa:
         first, after = np.searchsorted(self.cuts, SURROGATES)
@@ -184,16 +241,3 @@ class Dfa:
         kept[1:] = (self.table[:, 1:] != self.table[:, :-1]).any(axis=0)
         kept |= np.isin(self.cuts, _BASE_CUTS)
         return Dfa(self.cuts[kept], self.table[:, kept], self.accepting, self.start)
-
-
-def _row_numbers(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,): equal rows get equal numbers from 0. As raw bytes, for numpy compares those much faster."""
-    raw = np.ascontiguousarray(matrix).view(np.dtype((np.void, matrix.dtype.itemsize * matrix.shape[1])))
-    return np.unique(raw.reshape(-1), return_inverse=True)[1].reshape(-1)
-
-
-def _with_dead_first(block: NDArray[np.int64], dead: int) -> NDArray[np.int64]:
-    """Renumber the blocks so that the one of the dead state is 0."""
-    renumber = np.arange(int(block.max()) + 1)
-    renumber[[0, dead]] = renumber[[dead, 0]]
-    return renumber[block]

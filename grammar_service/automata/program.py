@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from dataclasses import dataclass
 
-from grammar_service.automata.dfa import TooManyStatesError
+from grammar_service.automata.dfa import Dfa, TooManyStatesError
+from grammar_service.automata.spelling import Spelling
 
 NONE = -1
 MAX_WHITESPACE = 20
@@ -14,6 +16,16 @@ Procedure = int
 Move = tuple[int, int, int, int, Procedure]
 """First byte, last byte, target, entry, procedure. A plain move has only a target; a call has all; a return
 has only a procedure. What it has not is NONE. (A plain tuple, for there are hundreds of thousands.)"""
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A language over characters that stands for one state: read it there, and go on at `target`."""
+
+    dfa: Dfa
+    """Trimmed: every state but the dead one can reach acceptance."""
+    spelling: Spelling
+    target: int
 
 
 class Program:
@@ -34,6 +46,8 @@ class Program:
         self.spaced: set[int] = set()
         """The states at which JSON whitespace may be read, up to MAX_WHITESPACE in a row. It must be read in
         no other way there."""
+        self.leaves: dict[int, Leaf] = {}
+        """The states that stand for a whole language; they have no moves of their own."""
         self._procedures = 0
 
     def state(self) -> int:
@@ -81,23 +95,11 @@ class Program:
         return alive[start]
 
     def _productive(self, final: int) -> list[bool]:
-        alive = [False] * len(self.moves)
-        sources: list[list[int]] = [[] for _ in alive]  # by target of a move that is no call
-        callers: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)  # by entry or target of a call
-        queue = deque([final])
-        for state, moves in enumerate(self.moves):
-            for target in self.epsilon[state]:
-                sources[target].append(state)
-            for _, _, target, entry, _ in moves:
-                if target == NONE:
-                    alive[state] = True
-                    queue.append(state)
-                elif entry == NONE:
-                    sources[target].append(state)
-                else:
-                    callers[entry].append((state, target))
-                    callers[target].append((state, entry))
+        """Whether each state can reach `final` or a return."""
+        sources, callers = self._sources()
+        alive = [any(move[2] == NONE for move in moves) for moves in self.moves]
         alive[final] = True
+        queue = deque(state for state, living in enumerate(alive) if living)
         while queue:
             reached = queue.popleft()
             ready = [state for state, other in callers.get(reached, ()) if alive[other]]
@@ -106,3 +108,22 @@ class Program:
                     alive[state] = True
                     queue.append(state)
         return alive
+
+    def _sources(self) -> tuple[list[list[int]], dict[int, list[tuple[int, int]]]]:
+        """Per state, the states with a move to it; and the calls that it is the entry or the target of, each
+        with what else the call needs."""
+        sources: list[list[int]] = [[] for _ in self.moves]
+        callers: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for state, moves in enumerate(self.moves):
+            for target in self.epsilon[state]:
+                sources[target].append(state)
+            for _, _, target, entry, _ in moves:
+                if entry != NONE:
+                    callers[entry].append((state, target))
+                    callers[target].append((state, entry))
+                elif target != NONE:
+                    sources[target].append(state)
+        for state, leaf in self.leaves.items():
+            if not leaf.dfa.is_empty():
+                sources[leaf.target].append(state)
+        return sources, callers

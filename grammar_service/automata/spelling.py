@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Dfa
-from grammar_service.automata.program import NONE, Procedure, Program
+from grammar_service.automata.dfa import END_OF_UNICODE, SURROGATES
 
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges, of bytes or of code points, ascending."""
@@ -27,99 +25,8 @@ class Spelling(Enum):
     """For keys and listed values: with every escape allowed, none of their bytes would ever be forced."""
 
 
-class _Spelled(NamedTuple):
-    """A set of characters in a program: single bytes are read plainly, longer spellings are calls."""
-
-    single: Ranges
-    calls: tuple[tuple[int, int, int, Procedure], ...]
-    """(first byte, last byte, entry state, procedure)"""
-
-
-class Speller:
-    """Writes languages over characters into a program over bytes.
-
-    A character that takes more than one byte is a call, so that what follows its first byte (some 25 states
-    for an unrestricted character) is in the program once and not once a state.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self._spelled: dict[tuple[Ranges, Spelling], _Spelled] = {}
-
-    def language(self, dfa: Dfa, spelling: Spelling, target: int) -> int:
-        """Add the strings of `dfa`; return the state they begin in. They end in `target`."""
-        program, classes = self.program, _character_classes(dfa)
-        spelled = [self._spell(ranges, spelling) for _, ranges in classes]
-        columns = dfa.table[:, [column for column, _ in classes]].tolist()
-        states: dict[int, int] = {dfa.start: program.state()}
-        queue = [dfa.start]
-        while queue:
-            number = queue.pop()
-            state = states[number]
-            for way, following in zip(spelled, columns[number], strict=True):
-                if following == DEAD:
-                    continue
-                if following not in states:
-                    states[following] = program.state()
-                    queue.append(following)
-                self._connect(state, way, states[following])
-            if dfa.accepting[number]:
-                program.epsilon[state].append(target)
-        return states[dfa.start]
-
-    def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
-        """Go from `source` to `target` by one character."""
-        point = ord(character)
-        self._connect(source, self._spell(((point, point),), spelling), target)
-
-    def _connect(self, source: int, way: _Spelled, target: int) -> None:
-        moves = self.program.moves[source]
-        moves.extend([(low, high, target, NONE, NONE) for low, high in way.single])
-        moves.extend([(low, high, target, entry, procedure) for low, high, entry, procedure in way.calls])
-
-    def _spell(self, characters: Ranges, spelling: Spelling) -> _Spelled:
-        spelled = self._spelled.get((characters, spelling))
-        if spelled is None:
-            sequences = _sequences(characters, spelling)
-            single = tuple(r for sequence in sequences if len(sequence) == 1 for r in sequence[0])
-            longer = [sequence for sequence in sequences if len(sequence) > 1]
-            calls = tuple(self._procedure(longer)) if longer else ()
-            spelled = self._spelled[characters, spelling] = _Spelled(single, calls)
-        return spelled
-
-    def _procedure(self, sequences: list[Sequence]) -> Iterator[tuple[int, int, int, Procedure]]:
-        procedure = self.program.procedure()
-        tails: dict[Sequence, int] = {}
-        for sequence in sequences:
-            entry = self._tail(sequence[1:], procedure, tails)
-            for low, high in sequence[0]:
-                yield low, high, entry, procedure
-
-    def _tail(self, tail: Sequence, procedure: Procedure, tails: dict[Sequence, int]) -> int:
-        """The state from which `tail` is read, ending in a return."""
-        if tail not in tails:
-            state = tails[tail] = self.program.state()
-            if len(tail) == 1:
-                self.program.moves[state] = [(low, high, NONE, NONE, procedure) for low, high in tail[0]]
-            else:
-                following = self._tail(tail[1:], procedure, tails)
-                self.program.moves[state] = [(low, high, following, NONE, NONE) for low, high in tail[0]]
-        return tails[tail]
-
-
-def _character_classes(dfa: Dfa) -> list[tuple[int, Ranges]]:
-    """The sets of characters that `dfa` does not tell apart, each with a column of its table."""
-    ends = [*(int(cut) - 1 for cut in dfa.cuts[1:]), END_OF_UNICODE - 1]
-    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
-    for column, values in enumerate(np.ascontiguousarray(dfa.table.T)):
-        if values.any():
-            _, ranges = classes.setdefault(values.tobytes(), (column, []))
-            ranges.append((int(dfa.cuts[column]), ends[column]))
-    return [(column, tuple(ranges)) for column, ranges in classes.values()]
-
-
 @lru_cache(maxsize=4096)
-def _sequences(characters: Ranges, spelling: Spelling) -> tuple[Sequence, ...]:
+def sequences(characters: Ranges, spelling: Spelling) -> tuple[Sequence, ...]:
     """All spellings of a set of characters."""
     if spelling is Spelling.RAW:
         return tuple(_utf8(characters))

@@ -1,68 +1,35 @@
-"""The values that a schema allows, by type: what its keywords are reduced to, and how two sets intersect."""
+"""The values that a schema allows, by type: what its keywords are reduced to, and how such sets combine."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import TypeVar
 
-from grammar_service.automata.dfa import Dfa, TooManyStatesError
-from grammar_service.regex.automaton import search
 from grammar_service.schema.document import Place
 from grammar_service.schema.number import NumberShape
+from grammar_service.schema.text import ANY_STRING, StringShape
 
 Schemas = tuple[Place, ...]
 """Sub-schemas that must all hold; none at all allow any value. Kept unread, so that recursion ends."""
 
+T = TypeVar("T")
 
-def both(first: Schemas, second: Schemas) -> Schemas:
-    """The sub-schemas of both, each once."""
-    return tuple(dict.fromkeys((*first, *second)))
+
+def joined(*groups: Iterable[T]) -> tuple[T, ...]:
+    """The members of all groups in order, each once."""
+    return tuple(dict.fromkeys(member for group in groups for member in group))
 
 
 @dataclass(frozen=True)
-class StringShape:
-    """A set of strings; lengths count characters."""
+class Contains:
+    """How many items from an index on must satisfy something."""
 
-    min_length: int = 0
-    max_length: int | None = None
-    patterns: tuple[str, ...] = ()
-    """Each must be found somewhere in the string (ECMA-262)."""
-    values: tuple[str, ...] | None = None
-    """If given, only these."""
-
-    def intersection(self, other: StringShape) -> StringShape | None:
-        """The strings in both; None if there are none for certain."""
-        values = self.values if self.values is not None else other.values
-        if self.values is not None and other.values is not None:
-            allowed = set(other.values)
-            values = tuple(value for value in self.values if value in allowed)
-        shape = StringShape(
-            min_length=max(self.min_length, other.min_length),
-            max_length=_least(self.max_length, other.max_length),
-            patterns=tuple(dict.fromkeys((*self.patterns, *other.patterns))),
-            values=values,
-        )
-        if values is not None:
-            kept = tuple(value for value in values if shape._contains(value))
-            return StringShape(values=kept) if kept else None
-        empty = shape.max_length is not None and shape.max_length < shape.min_length
-        return None if empty else shape
-
-    def _contains(self, value: str) -> bool:
-        short = len(value) >= self.min_length
-        long = self.max_length is None or len(value) <= self.max_length
-        return short and long and all(search(pattern).accepts(value) for pattern in self.patterns)
-
-    def language(self, *, max_states: int) -> Dfa:
-        """The strings as an automaton over their characters, `values` aside."""
-        if max(self.min_length, self.max_length or 0) > max_states:
-            raise TooManyStatesError(max_states)
-        patterns = [search(pattern) for pattern in self.patterns]
-        if not patterns or self.min_length or self.max_length is not None:
-            patterns.append(Dfa.lengths(self.min_length, self.max_length))
-        language = patterns[0]
-        for other in patterns[1:]:
-            language = language.intersection(other, max_states=max_states)
-        return language
+    schemas: Schemas
+    least: int = 1
+    most: int | None = None
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +42,11 @@ class ArrayShape:
     """What the items after those must satisfy."""
     min_items: int = 0
     max_items: int | None = None
+    contains: tuple[Contains, ...] = ()
+    unique: bool = False
+    """No two items are equal."""
+    origin: Place | None = field(default=None, compare=False)
+    """Where it comes from, for errors."""
 
     def item(self, index: int) -> Schemas:
         """What the item at `index` must satisfy."""
@@ -84,12 +56,54 @@ class ArrayShape:
         """The arrays in both; None if there are none for certain."""
         length = max(len(self.prefix), len(other.prefix))
         shape = ArrayShape(
-            prefix=tuple(both(self.item(i), other.item(i)) for i in range(length)),
-            items=both(self.items, other.items),
+            prefix=tuple(joined(self.item(i), other.item(i)) for i in range(length)),
+            items=joined(self.items, other.items),
             min_items=max(self.min_items, other.min_items),
-            max_items=_least(self.max_items, other.max_items),
+            max_items=lesser(self.max_items, other.max_items),
+            contains=joined(self.contains, other.contains),
+            unique=self.unique or other.unique,
+            origin=(self if self.unique else other).origin or self.origin,
         )
         return None if shape.max_items is not None and shape.max_items < shape.min_items else shape
+
+    def complement(self) -> list[ArrayShape]:
+        """Sets whose union has every array that is not in this one. `unique` must not be set."""
+        parts = []
+        if self.min_items:
+            parts.append(ArrayShape(max_items=self.min_items - 1))
+        if self.max_items is not None:
+            parts.append(ArrayShape(min_items=self.max_items + 1))
+        for index, schemas in enumerate(self.prefix):
+            parts += [
+                ArrayShape(prefix=(*((),) * index, (place.negation(),)), min_items=index + 1)
+                for place in schemas
+            ]
+        start = len(self.prefix)
+        parts += [ArrayShape(contains=(Contains((p.negation(),), start=start),)) for p in self.items]
+        for contains in self.contains:
+            if contains.least:
+                parts.append(ArrayShape(contains=(replace(contains, least=0, most=contains.least - 1),)))
+            if contains.most is not None:
+                parts.append(ArrayShape(contains=(replace(contains, least=contains.most + 1, most=None),)))
+        return parts
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the values of some keys must satisfy, those that are not declared included."""
+
+    keys: StringShape
+    schemas: Schemas
+
+
+@dataclass(frozen=True)
+class Witness:
+    """There is a key among some whose value satisfies something."""
+
+    keys: StringShape = ANY_STRING
+    schemas: Schemas = ()
+    names: Schemas = ()
+    """What the key must satisfy besides, as a value; then `keys` and `schemas` say nothing."""
 
 
 @dataclass(frozen=True)
@@ -98,27 +112,71 @@ class ObjectShape:
 
     properties: tuple[tuple[str, Schemas], ...] = ()
     required: tuple[str, ...] = ()
-    additional: Schemas = ()
-    """What the values of all other keys must satisfy."""
+    rules: tuple[Rule, ...] = ()
+    names: Schemas = ()
+    """What every key must satisfy."""
     closed: bool = False
-    """No other keys, because the schema is read strictly and says nothing of them."""
+    """No keys but the declared ones and those of `patterned`, because the schema is read strictly."""
+    patterned: tuple[StringShape, ...] = ()
+    min_properties: int = 0
+    max_properties: int | None = None
+    witnesses: tuple[Witness, ...] = ()
+    origin: Place | None = field(default=None, compare=False)
+    """Where it comes from, for errors."""
 
     def value(self, key: str) -> Schemas:
         """What the value of `key` must satisfy."""
-        return dict(self.properties).get(key, self.additional)
+        declared = dict(self.properties).get(key, ())
+        return joined(declared, *(rule.schemas for rule in self.rules if rule.keys.contains(key)))
 
-    def intersection(self, other: ObjectShape) -> ObjectShape:
-        """The objects in both. What one declares is not closed by the other's silence."""
+    def intersection(self, other: ObjectShape) -> ObjectShape | None:
+        """The objects in both; None if there are none for certain.
+
+        What one declares is not closed by the other's silence.
+        """
         mine, theirs = dict(self.properties), dict(other.properties)
-        return ObjectShape(
+        shape = ObjectShape(
             properties=tuple(
-                (key, both(mine.get(key, self.additional), theirs.get(key, other.additional)))
-                for key in dict.fromkeys((*mine, *theirs))
+                (key, joined(mine.get(key, ()), theirs.get(key, ()))) for key in joined(mine, theirs)
             ),
-            required=tuple(dict.fromkeys((*self.required, *other.required))),
-            additional=both(self.additional, other.additional),
+            required=joined(self.required, other.required),
+            rules=joined(self.rules, other.rules),
+            names=joined(self.names, other.names),
             closed=self.closed or other.closed,
+            patterned=joined(self.patterned, other.patterned),
+            min_properties=max(self.min_properties, other.min_properties),
+            max_properties=lesser(self.max_properties, other.max_properties),
+            witnesses=joined(self.witnesses, other.witnesses),
+            origin=(self if self.min_properties else other).origin or self.origin,
         )
+        most = shape.max_properties
+        return None if most is not None and most < max(shape.min_properties, len(shape.required)) else shape
+
+    def complement(self) -> list[ObjectShape]:
+        """Sets whose union has every object that is not in this one. `closed` must not be set."""
+        parts = [
+            ObjectShape(properties=((key, (place.negation(),)),), required=(key,))
+            for key, schemas in self.properties
+            for place in schemas
+        ]
+        parts += [ObjectShape(properties=((key, (NEVER,)),)) for key in self.required]
+        parts += [
+            ObjectShape(witnesses=(Witness(rule.keys, (place.negation(),)),))
+            for rule in self.rules
+            for place in rule.schemas
+        ]
+        parts += [ObjectShape(witnesses=(Witness(names=(place.negation(),)),)) for place in self.names]
+        if self.min_properties:
+            parts.append(ObjectShape(max_properties=self.min_properties - 1))
+        if self.max_properties is not None:
+            parts.append(ObjectShape(min_properties=self.max_properties + 1))
+        parts += [
+            ObjectShape(rules=(Rule(witness.keys, (place.negation(),)),))
+            for witness in self.witnesses
+            for place in (witness.schemas if witness.names else witness.schemas or (NEVER.negation(),))
+        ]
+        parts += [ObjectShape(names=(p.negation(),)) for witness in self.witnesses for p in witness.names]
+        return parts
 
 
 @dataclass(frozen=True)
@@ -143,6 +201,19 @@ class Shape:
             object=self.object and other.object and self.object.intersection(other.object),
         )
 
+    def complement(self) -> list[Shape]:
+        """Sets whose union has every value that is not in this one, if nothing in it is read strictly."""
+        types = zip_longest(
+            self.number.complement() if self.number else [NumberShape()],
+            self.string.complement() if self.string else [StringShape()],
+            self.array.complement() if self.array else [ArrayShape()],
+            self.object.complement() if self.object else [ObjectShape()],
+        )
+        shapes = [Shape(number=n, string=s, array=a, object=o) for n, s, a, o in types]
+        booleans = tuple(value for value in (True, False) if value not in self.booleans)
+        first = replace(shapes[0] if shapes else Shape(), null=not self.null, booleans=booleans)
+        return [shape for shape in (first, *shapes[1:]) if shape != NOTHING]
+
     def only(self, types: frozenset[str]) -> Shape:
         """The values whose type is among `types`; numbers count as "number", whole or not."""
         return replace(
@@ -156,6 +227,9 @@ class Shape:
         )
 
 
+NEVER = Place("", False, literal=True)
+"""A sub-schema that nothing satisfies; its negation is satisfied by everything."""
+NOTHING = Shape()
 ANYTHING = Shape(
     null=True,
     booleans=(True, False),
@@ -164,8 +238,8 @@ ANYTHING = Shape(
     array=ArrayShape(),
     object=ObjectShape(),
 )
-NOTHING = Shape()
 
 
-def _least(first: int | None, second: int | None) -> int | None:
+def lesser(first: int | None, second: int | None) -> int | None:
+    """The lesser of two bounds, of which None does not bind."""
     return min((bound for bound in (first, second) if bound is not None), default=None)

@@ -49,6 +49,25 @@ def test_intersection_union_and_difference_are_those_of_the_languages(first: str
     assert members(a.difference(b, max_states=LIMIT)) == matching(first) - matching(second)
 
 
+@given(patterns, patterns)
+def test_concatenation_puts_one_after_the_other(first: str, second: str) -> None:
+    joined = fullmatch(first).concatenation(fullmatch(second), max_states=LIMIT)
+    assert members(joined) == matching(f"(?:{first})(?:{second})")
+    assert len(joined.minimised().table) == len(fullmatch(f"(?:{first})(?:{second})").table)
+
+
+@given(patterns)
+def test_the_star_repeats_any_number_of_times(pattern: str) -> None:
+    assert members(fullmatch(pattern).star(max_states=LIMIT)) == matching(f"(?:{pattern})*")
+
+
+@given(patterns)
+def test_the_reversal_reads_from_the_end(pattern: str) -> None:
+    reverse = fullmatch(pattern).reversal(max_states=LIMIT)
+    assert members(reverse) == {text[::-1] for text in matching(pattern)}
+    assert members(reverse.reversal(max_states=LIMIT)) == matching(pattern)
+
+
 @given(patterns)
 def test_the_complement_has_everything_else(pattern: str) -> None:
     dfa = fullmatch(pattern)
@@ -86,6 +105,23 @@ def test_the_empty_language_is_empty_and_stays_so() -> None:
     assert nothing.intersection(Dfa.everything(), max_states=LIMIT).is_empty()
     assert members(nothing.union(Dfa.words(["a"]), max_states=LIMIT)) == {"a"}
     assert members(nothing.complement()) == set(SHORT)
+    assert members(nothing.star(max_states=LIMIT)) == {""}
+    assert members(nothing.concatenation(Dfa.everything(), max_states=LIMIT)) == set()
+    assert members(nothing.reversal(max_states=LIMIT)) == set()
+    assert len(nothing.minimised().table) == 1
+
+
+def test_wide_automata_are_multiplied_and_minimised_like_narrow_ones() -> None:
+    words = [f"{number:05}" for number in range(0, 30_000, 7)]
+    trie = Dfa.words(words)
+    short = trie.intersection(Dfa.lengths(0, 5), max_states=LIMIT * 10).minimised()
+    assert len(short.table) < len(trie.table)
+    assert all(short.accepts(word) for word in words)
+    assert not any(short.accepts(str(int(word) + 1).zfill(5)) for word in words)
+
+
+def test_a_long_chain_is_already_minimal() -> None:
+    assert len(Dfa.lengths(0, 20_000).minimised().table) == 20_002
 
 
 def test_surrogates_are_no_characters() -> None:
@@ -94,5 +130,12 @@ def test_surrogates_are_no_characters() -> None:
 
 
 def test_a_product_stops_at_the_limit_on_states() -> None:
+    some = fullmatch("(?:a|b)*a(?:a|b){4}")
+    with pytest.raises(TooManyStatesError, match="more than 50 states"):
+        some.concatenation(some, max_states=50)
+    with pytest.raises(TooManyStatesError, match="more than 20 states"):
+        some.star(max_states=20)
+    with pytest.raises(TooManyStatesError, match="more than 4 states"):
+        fullmatch("(?:a|b){4}a(?:a|b)*").reversal(max_states=4)
     with pytest.raises(TooManyStatesError, match="more than 50 states"):
         Dfa.lengths(0, 40).intersection(fullmatch("(?:aa|aaa|b)*"), max_states=50)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grammar_service.automata.determinise import determinise
 from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Program
-from grammar_service.automata.spelling import Speller, Spelling
+from grammar_service.automata.speller import Speller
+from grammar_service.automata.spelling import Spelling
+from grammar_service.automata.tabulate import determinise
 from grammar_service.regex.automaton import fullmatch
 from protos.automaton import Automaton
 
@@ -20,9 +21,10 @@ texts = st.text(characters, max_size=6)
 def spelled(dfa: Dfa, spelling: Spelling) -> Automaton:
     program = Program(max_states=10_000)
     final = program.state()
-    start = Speller(program).language(dfa, spelling, final)
+    speller = Speller(program)
+    start = speller.language(dfa, spelling, final)
     assert program.trimmed(start, final)
-    return determinise(program, start, final, max_depth=4)
+    return determinise(speller, start, final, max_depth=4)
 
 
 ANYTHING = {spelling: spelled(Dfa.everything(), spelling) for spelling in Spelling}

@@ -1,0 +1,121 @@
+"""Characters in a program: read plainly if they are one byte, called if they are more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, Dfa
+from grammar_service.automata.program import NONE, Leaf, Procedure, Program
+from grammar_service.automata.spelling import Ranges, Sequence, Spelling, sequences
+
+
+class Spelled(NamedTuple):
+    """A set of characters in a program: single bytes are read plainly, longer spellings are calls."""
+
+    single: Ranges
+    calls: tuple[tuple[int, int, int, Procedure], ...]
+    """(first byte, last byte, entry state, procedure)"""
+
+
+class Speller:
+    """Writes languages over characters into a program over bytes.
+
+    A character that takes more than one byte is a call, so that what follows its first byte (some 25 states
+    for an unrestricted character) is in the program once and not once a state.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._spelled: dict[tuple[Ranges, Spelling], Spelled] = {}
+        self._trimmed: dict[Dfa, Dfa] = {}
+        self._classes: dict[Dfa, list[tuple[int, Ranges]]] = {}
+
+    def language(self, dfa: Dfa, spelling: Spelling, target: int) -> int:
+        """Add the strings of `dfa`; return the state they begin in. They end in `target`."""
+        if dfa not in self._trimmed:
+            self._trimmed[dfa] = dfa.trimmed()
+        state = self.program.state()
+        self.program.leaves[state] = Leaf(self._trimmed[dfa], spelling, target)
+        return state
+
+    def expand(self, leaf: Leaf) -> int:
+        """Write out a leaf as states of the program; return the one it begins in."""
+        program, dfa = self.program, leaf.dfa
+        ways = self.classes(leaf)
+        columns = dfa.table[:, [column for column, _ in ways]].tolist()
+        states = [program.state() for _ in dfa.table]
+        for number, state in enumerate(states):
+            for (_, spelled), following in zip(ways, columns[number], strict=True):
+                if following != DEAD:
+                    self._connect(state, spelled, states[following])
+            if dfa.accepting[number]:
+                program.epsilon[state].append(leaf.target)
+        return states[dfa.start]
+
+    def classes(self, leaf: Leaf) -> list[tuple[int, Spelled]]:
+        """The sets of characters that a leaf does not tell apart: a column of its table, and its spelling."""
+        if leaf.dfa not in self._classes:
+            self._classes[leaf.dfa] = _character_classes(leaf.dfa)
+        return [(column, self._spell(ranges, leaf.spelling)) for column, ranges in self._classes[leaf.dfa]]
+
+    def first_bytes(self, leaf: Leaf) -> int:
+        """The bytes that may begin a string of a leaf that is not empty, as the bits of a number."""
+        bits = 0
+        for column, spelled in self.classes(leaf):
+            if leaf.dfa.table[leaf.dfa.start, column] != DEAD:
+                for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
+                    bits |= (2 << high) - (1 << low)
+        return bits
+
+    def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
+        """Go from `source` to `target` by one character."""
+        point = ord(character)
+        self._connect(source, self._spell(((point, point),), spelling), target)
+
+    def _connect(self, source: int, way: Spelled, target: int) -> None:
+        moves = self.program.moves[source]
+        moves.extend([(low, high, target, NONE, NONE) for low, high in way.single])
+        moves.extend([(low, high, target, entry, procedure) for low, high, entry, procedure in way.calls])
+
+    def _spell(self, characters: Ranges, spelling: Spelling) -> Spelled:
+        spelled = self._spelled.get((characters, spelling))
+        if spelled is None:
+            ways = sequences(characters, spelling)
+            single = tuple(r for sequence in ways if len(sequence) == 1 for r in sequence[0])
+            longer = [sequence for sequence in ways if len(sequence) > 1]
+            calls = tuple(self._procedure(longer)) if longer else ()
+            spelled = self._spelled[characters, spelling] = Spelled(single, calls)
+        return spelled
+
+    def _procedure(self, ways: list[Sequence]) -> Iterator[tuple[int, int, int, Procedure]]:
+        procedure = self.program.procedure()
+        tails: dict[Sequence, int] = {}
+        for sequence in ways:
+            entry = self._tail(sequence[1:], procedure, tails)
+            for low, high in sequence[0]:
+                yield low, high, entry, procedure
+
+    def _tail(self, tail: Sequence, procedure: Procedure, tails: dict[Sequence, int]) -> int:
+        """The state from which `tail` is read, ending in a return."""
+        if tail not in tails:
+            state = tails[tail] = self.program.state()
+            if len(tail) == 1:
+                self.program.moves[state] = [(low, high, NONE, NONE, procedure) for low, high in tail[0]]
+            else:
+                following = self._tail(tail[1:], procedure, tails)
+                self.program.moves[state] = [(low, high, following, NONE, NONE) for low, high in tail[0]]
+        return tails[tail]
+
+
+def _character_classes(dfa: Dfa) -> list[tuple[int, Ranges]]:
+    """The sets of characters that `dfa` does not tell apart, each with a column of its table."""
+    ends = [*(int(cut) - 1 for cut in dfa.cuts[1:]), END_OF_UNICODE - 1]
+    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
+    for column, values in enumerate(np.ascontiguousarray(dfa.table.T)):
+        if values.any():
+            _, ranges = classes.setdefault(values.tobytes(), (column, []))
+            ranges.append((int(dfa.cuts[column]), ends[column]))
+    return [(column, tuple(ranges)) for column, ranges in classes.values()]

@@ -1,0 +1,293 @@
+"""Objects in a program: declared keys in their order, then others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import combinations, product
+from math import prod
+from typing import NamedTuple
+
+from grammar_service.automata.dfa import Dfa
+from grammar_service.automata.program import Procedure
+from grammar_service.automata.spelling import Spelling
+from grammar_service.schema.document import UnsupportedSchemaError
+from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Witness, joined
+from grammar_service.schema.text import StringShape
+from grammar_service.schema.writer import Writer
+
+MAX_ALTERNATIVES = 256
+MAX_WITNESSES = 6
+"""The most ways, and the most witnesses, in which an object may have to be told from what it must not be."""
+MAX_KINDS = 64
+"""The most kinds of keys that patterns may make of the undeclared ones."""
+
+
+@dataclass(eq=False)
+class _Key:
+    """A node of the trie of keys that may come next; nodes are shared between tries and never changed."""
+
+    children: dict[str, _Key] = field(default_factory=dict)
+    value: int | None = None
+    """The state in which the value of the key that ends here begins, its closing quote not yet read."""
+
+    def with_key(self, key: str, value: int, position: int = 0) -> _Key:
+        """This trie and one key more."""
+        if position == len(key):
+            return _Key(self.children, value)
+        child = self.children.get(key[position]) or _Key()
+        return _Key({**self.children, key[position]: child.with_key(key, value, position + 1)}, self.value)
+
+    @property
+    def empty(self) -> bool:
+        return not self.children and self.value is None
+
+
+class _Tally(NamedTuple):
+    """What must be remembered among undeclared members."""
+
+    members: int
+    """Members so far, as far as it matters."""
+    witnessed: frozenset[Witness]
+    """The witnesses that have been seen."""
+
+
+def alternatives(shape: ObjectShape, writer: Writer) -> Iterator[ObjectShape]:
+    """The shape with each witness either a declared key, or left to the undeclared ones.
+
+    Raises:
+        UnsupportedSchemaError: there are too many ways.
+    """
+    declared = joined(dict(shape.properties), shape.required)
+    ways = [
+        [key for key in declared if witness_keys(witness, writer).accepts(key)] + [None]
+        for witness in shape.witnesses
+    ]
+    if prod(map(len, ways)) > MAX_ALTERNATIVES or len(shape.witnesses) > MAX_WITNESSES:
+        raise _refusal(shape, "not", f"there are more than {MAX_ALTERNATIVES} ways to satisfy it")
+    for combination in product(*ways):
+        alternative: ObjectShape | None = replace(
+            shape,
+            witnesses=tuple(w for w, key in zip(shape.witnesses, combination, strict=True) if key is None),
+        )
+        for witness, key in zip(shape.witnesses, combination, strict=True):
+            if key is not None:
+                demanded = ObjectShape(properties=((key, witness.schemas),), required=(key,))
+                alternative = alternative and alternative.intersection(demanded)
+        if alternative:
+            yield alternative
+
+
+def key_language(schemas: Schemas, writer: Writer) -> Dfa:
+    """The strings that satisfy `schemas`."""
+    language = Dfa.words([])
+    for shape in writer.reader.shapes(schemas):
+        if shape.string:
+            language = language.union(writer.language(shape.string), max_states=writer.program.max_states)
+    return language
+
+
+def witness_keys(witness: Witness, writer: Writer) -> Dfa:
+    """The keys that may bear witness."""
+    return key_language(witness.names, writer) if witness.names else writer.language(witness.keys)
+
+
+class ObjectProcedure:
+    """Writes one object shape: `write` adds everything between its braces."""
+
+    def __init__(self, writer: Writer, shape: ObjectShape, procedure: Procedure) -> None:
+        self._writer = writer
+        self._shape = shape
+        self._procedure = procedure
+        self._limit = shape.min_properties if shape.max_properties is None else shape.max_properties
+        """Members are counted up to here."""
+        self._required = frozenset(shape.required)
+        self._keys: dict[_Key, int] = {}
+        self._free: dict[_Tally, int | None] = {}
+
+    def write(self, entry: int) -> None:
+        """Add the members and the closing brace, from the state after the opening one.
+
+        Built from the end: at each declared property, the keys that may come next are those of the
+        properties after it, up to the first required one, and this one's; and so for every count of members.
+        """
+        self._check_counts()
+        counts = range(self._limit + 1)
+        keys = {count: _Key() for count in counts}
+        after_all = True
+        for key in reversed(joined(dict(self._shape.properties), self._shape.required)):
+            schemas = self._schemas(key)
+            required = key in self._required
+            starts = {count: self._member(schemas, count, keys, after_all) for count in counts}
+            keys = {
+                count: (_Key() if required else keys[count]).with_key(key, start)
+                if start is not None
+                else (_Key() if required else keys[count])
+                for count, start in starts.items()
+            }
+            after_all = after_all and not required
+        before = self._writer.spaces(entry)
+        self._next_key(before, keys[0], self._free_keys(_Tally(0, frozenset())) if after_all else None)
+        if after_all and self._complete(_Tally(0, frozenset())):
+            self._writer.program.end(before, 0x7D, self._procedure)
+
+    def _schemas(self, key: str) -> Schemas:
+        allowed = self._names is None or self._names.accepts(key)
+        return self._shape.value(key) if allowed else (NEVER,)
+
+    def _member(self, schemas: Schemas, count: int, keys: dict[int, _Key], after_all: bool) -> int | None:
+        """The state in which the value of a declared key begins, `count` members being before it."""
+        following = self._counted(count)
+        if following is None:
+            return None
+        program = self._writer.program
+        value, after = program.state(), program.state()
+        self._writer.value(schemas, value, after)
+        tally = _Tally(following, frozenset())
+        free = self._free_keys(tally) if after_all else None
+        self._after_member(after, keys[following], free, complete=after_all and self._complete(tally))
+        return value
+
+    def _counted(self, count: int) -> int | None:
+        """The count after one member more; None if there may be none."""
+        if self._shape.max_properties is not None and count == self._shape.max_properties:
+            return None
+        return min(count + 1, self._limit)
+
+    def _complete(self, tally: _Tally) -> bool:
+        return tally.members >= self._shape.min_properties and len(tally.witnessed) == len(
+            self._shape.witnesses
+        )
+
+    def _after_member(self, source: int, keys: _Key, free: int | None, *, complete: bool) -> None:
+        source = self._writer.spaces(source)
+        if complete:
+            self._writer.program.end(source, 0x7D, self._procedure)
+        if not keys.empty or free is not None:
+            self._next_key(self._writer.separator(source, b","), keys, free)
+
+    def _next_key(self, source: int, keys: _Key, free: int | None) -> None:
+        if not keys.empty:
+            self._writer.program.read(source, b'"', self._key(keys))
+        if free is not None:
+            self._writer.program.read(source, b'"', free)
+
+    def _key(self, node: _Key) -> int:
+        """The state of a node of the keys, after the opening quote."""
+        if node not in self._keys:
+            state = self._keys[node] = self._writer.program.state()
+            for character, child in node.children.items():
+                self._writer.speller.character(state, character, Spelling.JSON_CANONICAL, self._key(child))
+            if node.value is not None:
+                self._writer.program.epsilon[self._colon(state)].append(node.value)
+        return self._keys[node]
+
+    def _colon(self, source: int) -> int:
+        """The state in which a value begins, after the closing quote of its key and the colon."""
+        quoted = self._writer.program.state()
+        self._writer.program.read(source, b'"', quoted)
+        return self._writer.separator(self._writer.spaces(quoted), b":")
+
+    def _free_keys(self, tally: _Tally) -> int | None:
+        """The state after the opening quote of a key that is not declared; None if there is none."""
+        if tally in self._free:
+            return self._free[tally]
+        following = self._counted(tally.members)
+        start = None
+        if following is not None and self._kinds:
+            start = self._writer.program.state()
+        self._free[tally] = start  # before what follows, which comes back here
+        if start is not None:
+            for language, schemas, witnesses in self._choices(tally):
+                following_tally = _Tally(following or 0, tally.witnessed | witnesses)
+                self._free_member(start, language, schemas, following_tally)
+        return start
+
+    def _free_member(self, start: int, language: Dfa, schemas: Schemas, tally: _Tally) -> None:
+        program = self._writer.program
+        quoted, after = program.state(), program.state()
+        program.epsilon[start].append(
+            self._writer.speller.language(language, Spelling.JSON_CANONICAL, quoted)
+        )
+        self._writer.value(schemas, self._colon(quoted), after)
+        self._after_member(after, _Key(), self._free_keys(tally), complete=self._complete(tally))
+
+    def _choices(self, tally: _Tally) -> Iterator[tuple[Dfa, Schemas, frozenset[Witness]]]:
+        """The undeclared members that may come next: keys, what their values satisfy, and what they witness.
+
+        A key may come twice, and then its last value counts: so once a witness has been seen, the keys that
+        it was among may not come again (unless it is the key alone that bears witness).
+        """
+        limit = self._writer.program.max_states
+        seen = [witness for witness in tally.witnessed if self._by_value(witness)]
+        unseen = [witness for witness in self._shape.witnesses if witness not in tally.witnessed]
+        for language, schemas in self._kinds:
+            for witness in seen:
+                language = language.difference(witness_keys(witness, self._writer), max_states=limit)
+            for count in range(len(unseen) + 1):
+                for witnesses in combinations(unseen, count):
+                    among = language
+                    for witness in witnesses:
+                        among = among.intersection(witness_keys(witness, self._writer), max_states=limit)
+                    if not among.is_empty():
+                        values = joined(schemas, *(witness.schemas for witness in witnesses))
+                        yield among, values, frozenset(witnesses)
+
+    def _by_value(self, witness: Witness) -> bool:
+        """Whether not every value bears witness."""
+        return self._writer.reader.shapes(witness.schemas) != (ANYTHING,) if witness.schemas else False
+
+    @cached_property
+    def _names(self) -> Dfa | None:
+        """The keys that `propertyNames` allows; None if it says nothing."""
+        return key_language(self._shape.names, self._writer) if self._shape.names else None
+
+    @cached_property
+    def _kinds(self) -> list[tuple[Dfa, Schemas]]:
+        """The keys that are not declared, by what their values must satisfy.
+
+        Raises:
+            UnsupportedSchemaError: there are too many kinds.
+        """
+        shape, limit = self._shape, self._writer.program.max_states
+        if shape.closed and not shape.patterned:
+            return []
+        declared = frozenset(joined(dict(shape.properties), shape.required))
+        undeclared = Dfa.words(declared).complement() if declared else Dfa.everything()
+        if shape.closed:
+            patterned = Dfa.words([])
+            for pattern in shape.patterned:
+                patterned = patterned.union(self._writer.language(pattern), max_states=limit)
+            undeclared = undeclared.intersection(patterned, max_states=limit)
+        if self._names is not None:
+            undeclared = undeclared.intersection(self._names, max_states=limit)
+        kinds: list[tuple[Dfa, Schemas]] = [(undeclared, ())]
+        for rule in shape.rules:
+            if rule.keys == StringShape(excluded=rule.keys.excluded) and rule.keys.excluded <= declared:
+                kinds = [(language, joined(schemas, rule.schemas)) for language, schemas in kinds]
+                continue
+            keys = self._writer.language(rule.keys)
+            kinds = [
+                part
+                for language, schemas in kinds
+                for part in (
+                    (language.intersection(keys, max_states=limit), joined(schemas, rule.schemas)),
+                    (language.difference(keys, max_states=limit), schemas),
+                )
+                if not part[0].is_empty()
+            ]
+            if len(kinds) > MAX_KINDS:
+                raise _refusal(shape, "patternProperties", f"they make more than {MAX_KINDS} kinds of keys")
+        return [kind for kind in kinds if self._writer.reader.shapes(kind[1]) and not kind[0].is_empty()]
+
+    def _check_counts(self) -> None:
+        """Refuse a count that undeclared keys would have to reach: they may repeat, and then count once."""
+        if self._shape.min_properties > len(self._shape.required) + 1 and self._kinds:
+            why = "keys that are not declared may repeat, so they cannot be counted"
+            raise _refusal(self._shape, "minProperties", why)
+
+
+def _refusal(shape: ObjectShape, keyword: str, why: str) -> UnsupportedSchemaError:
+    pointer = shape.origin.pointer if shape.origin else ""
+    return UnsupportedSchemaError(pointer=pointer, keyword=keyword, why=why)
