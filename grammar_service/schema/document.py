@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -34,6 +35,8 @@ class Place:
     schema: Any = field(compare=False)
     base: str = field(default="", compare=False)
     """The URI of the resource it belongs to."""
+    alone: bool = field(default=False, compare=False)
+    """What stands beside a `$ref` is not read, as up to draft 7."""
     literal: bool = False
     """It was made to describe the JSON value that stands there, such as a member of a `const`."""
     lenient: bool = False
@@ -47,7 +50,9 @@ class Place:
         for token in tokens:
             pointer = f"{place.pointer}/{str(token).replace('~', '~0').replace('/', '~1')}"
             schema = place.schema[token]
-            place = replace(place, pointer=pointer, schema=schema, base=resource(place.base, schema))
+            shadowed = place.alone and isinstance(schema, dict) and "$ref" in schema
+            base = place.base if shadowed else resource(place.base, schema)
+            place = replace(place, pointer=pointer, schema=schema, base=base)
         return place
 
     def negation(self) -> Place:
@@ -109,10 +114,10 @@ class Document:
     """A schema, with what its references refer to. Only the document itself is ever looked at."""
 
     def __init__(self, root: Place) -> None:
-        self.root = replace(root, base=resource("", root.schema))
         draft = root.schema.get("$schema") if isinstance(root.schema, dict) else None
-        self.references_stand_alone = isinstance(draft, str) and bool(_OLD_DRAFT.search(draft))
-        """Up to draft 7, what stands beside a `$ref` is not read."""
+        alone = isinstance(draft, str) and bool(_OLD_DRAFT.search(draft))
+        self.root = replace(root, base=resource("", root.schema), alone=alone)
+        self._dynamic: Counter[str] = Counter()
         self._named: dict[str, Place] | None = None
 
     def follow(self, place: Place, keyword: str) -> Place:
@@ -126,6 +131,8 @@ class Document:
             raise place.refuse(keyword, "must be a string")
         name, _, fragment = urljoin(place.base, reference).partition("#")
         fragment = unquote(fragment)
+        if keyword == "$dynamicRef" and self._names() and self._dynamic[fragment] > 1:
+            raise place.refuse(keyword, f"there is more than one $dynamicAnchor {fragment!r}")
         if not fragment or fragment.startswith("/"):
             target = self.root if name == self.root.base else self._names().get(name)
             tokens = fragment.split("/")[1:]
@@ -156,6 +163,7 @@ class Document:
                 self._named.setdefault(place.base, place)
                 for keyword in ("$anchor", "$dynamicAnchor", "$id"):
                     anchor = place.schema.get(keyword)
+                    self._dynamic[str(anchor)] += keyword == "$dynamicAnchor" and anchor is not None
                     if isinstance(anchor, str) and (keyword != "$id" or anchor.startswith("#")):
                         self._named.setdefault(f"{place.base}#{anchor.removeprefix('#')}", place)
         return self._named

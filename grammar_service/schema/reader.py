@@ -88,7 +88,7 @@ class Reader:
         if not isinstance(schema, dict):
             keyword = place.pointer.rpartition("/")[2] or "schema"
             raise place.refuse(keyword, "a schema must be an object or a boolean")
-        if "$ref" in schema and self.document.references_stand_alone:
+        if "$ref" in schema and place.alone:
             return self.shapes((self.document.follow(place, "$ref"),))
         if "$recursiveRef" in schema:
             raise place.refuse("$recursiveRef", "this keyword is not supported")
@@ -166,7 +166,7 @@ class Reader:
                 present: Shapes = (Shape(object=ObjectShape(required=(key,))),)
                 if isinstance(dependent.schema, list) and keyword != "dependentSchemas":
                     required = strings(place, keyword, dependent.schema)
-                    present = (Shape(object=ObjectShape(required=(key, *required))),)
+                    present = (Shape(object=ObjectShape(required=(*required, key))),)
                 elif keyword == "dependentRequired":
                     raise place.refuse(keyword, "must hold lists of strings")
                 else:

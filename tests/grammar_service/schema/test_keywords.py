@@ -175,6 +175,19 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
         [4],
         ["a"],
     ),
+    (  # up to draft 7, an $id beside a $ref does not change what the reference is relative to
+        {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "$id": "http://localhost:1234/base/",
+            "definitions": {
+                "foo": {"$id": "http://localhost:1234/base/foo.json", "type": "string"},
+                "other": {"$id": "http://localhost:1234/other/foo.json", "type": "number"},
+            },
+            "allOf": [{"$id": "http://localhost:1234/other/", "$ref": "foo.json"}],
+        },
+        ["a"],
+        [1],
+    ),
     ({"allOf": [{"type": "integer"}, {"minimum": 3}], "maximum": 4}, [3, 4], [2, 5]),
     (
         {"allOf": [{"properties": {"a": {"type": "integer"}}}, {"required": ["a"]}], "type": "object"},
@@ -339,6 +352,14 @@ def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None
         ({"$ref": "#/$defs/missing"}, "$ref", ""),
         ({"$ref": "#anchor"}, "$ref", ""),
         ({"$ref": "#"}, "$ref", ""),
+        (
+            {
+                "$dynamicRef": "#n",
+                "$defs": {"x": {"$dynamicAnchor": "n"}, "y": {"$id": "u", "$dynamicAnchor": "n"}},
+            },
+            "$dynamicRef",
+            "",
+        ),
         ({"$ref": 1}, "$ref", ""),
         ({"properties": {"a": {"anyOf": [{"$ref": "#/properties/a"}, {}]}}}, "$ref", "/properties/a"),
         ([], "schema", ""),
