@@ -166,7 +166,7 @@ class Reader:
                 present: Shapes = (Shape(object=ObjectShape(required=(key,))),)
                 if isinstance(dependent.schema, list) and keyword != "dependentSchemas":
                     required = strings(place, keyword, dependent.schema)
-                    present = (Shape(object=ObjectShape(required=(*required, key))),)
+                    present = (Shape(object=ObjectShape(required=(key, *required))),)
                 elif keyword == "dependentRequired":
                     raise place.refuse(keyword, "must hold lists of strings")
                 else:
