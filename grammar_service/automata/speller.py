@@ -45,14 +45,19 @@ class Speller:
         """Write out a leaf as states of the program; return the one it begins in."""
         program, dfa = self.program, leaf.dfa
         ways = self.classes(leaf)
-        columns = dfa.table[:, [column for column, _ in ways]].tolist()
+        columns = [column for column, spelled in ways if spelled.calls]
+        calls = [spelled.calls for _, spelled in ways if spelled.calls]
         states = [program.state() for _ in dfa.table]
-        for number, state in enumerate(states):
-            for (_, spelled), following in zip(ways, columns[number], strict=True):
+        for state, low, high, target in _runs(dfa, ways):
+            program.moves[states[state]].append((low, high, states[target], NONE, NONE))
+        for number, row in enumerate(dfa.table[:, columns].tolist()):
+            moves = program.moves[states[number]]
+            for following, called in zip(row, calls, strict=True):
                 if following != DEAD:
-                    self._connect(state, spelled, states[following])
+                    target = states[following]
+                    moves.extend([(low, high, target, entry, proc) for low, high, entry, proc in called])
             if dfa.accepting[number]:
-                program.epsilon[state].append(leaf.target)
+                program.epsilon[states[number]].append(leaf.target)
         return states[dfa.start]
 
     def classes(self, leaf: Leaf) -> list[tuple[int, Spelled]]:
@@ -108,6 +113,21 @@ class Speller:
                 following = self._tail(tail[1:], procedure, tails)
                 self.program.moves[state] = [(low, high, following, NONE, NONE) for low, high in tail[0]]
         return tails[tail]
+
+
+def _runs(dfa: Dfa, ways: list[tuple[int, Spelled]]) -> list[list[int]]:
+    """What is read as single bytes: [state, first byte, last byte, target], as few as possible."""
+    targets = np.full((len(dfa.table), 257), DEAD, dtype=np.int64)  # one more, to end the last run
+    for column, spelled in ways:
+        for low, high in spelled.single:
+            targets[:, low : high + 1] = dfa.table[:, column][:, None]
+    changes = np.ones_like(targets, dtype=np.bool_)
+    changes[:, 1:] = targets[:, 1:] != targets[:, :-1]
+    states, begins = np.nonzero(changes)
+    ends = np.where(np.append(states[1:] == states[:-1], False), np.append(begins[1:], 0) - 1, 256)
+    reached = targets[states, begins]
+    runs: list[list[int]] = np.column_stack([states, begins, ends, reached])[reached != DEAD].tolist()
+    return runs
 
 
 def _character_classes(dfa: Dfa) -> list[tuple[int, Ranges]]:
