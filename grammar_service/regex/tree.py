@@ -26,12 +26,6 @@ class CharacterSet:
                 joined.append((low, high))
         return cls(tuple(joined))
 
-    @property
-    def only_member(self) -> int | None:
-        """The character, if there is just one."""
-        single = len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
-        return self.ranges[0][0] if single else None
-
     @cached_property
     def complement(self) -> CharacterSet:
         """All other characters."""

@@ -7,27 +7,23 @@ the complement.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import numpy as np
-
-from grammar_service.automata.dfa import DEAD, SURROGATES, Dfa, TooManyStatesError
+from grammar_service.automata.dfa import Dfa, TooManyStatesError
 from grammar_service.schema.number import NumberShape, is_whole
-
-MAX_INTEGER_DIGITS = 20
-MAX_FRACTION_DIGITS = 20
-MAX_EXPONENT_DIGITS = 3
-"""Numbers still end where a schema does not bound them: endless digits are a way for models to get lost."""
-MAX_STATES = 50_000
-
-_SYMBOLS = "+-.0123456789Ee"
-
-State = TypeVar("State", bound=Hashable)
+from grammar_service.schema.numeral import (
+    MAX_EXPONENT_DIGITS,
+    MAX_FRACTION_DIGITS,
+    MAX_INTEGER_DIGITS,
+    MAX_STATES,
+    Reading,
+    explored,
+    read,
+)
 
 
 @lru_cache(maxsize=4096)
@@ -90,36 +86,6 @@ def _digits(bound: Decimal) -> int:
     return max(len(whole), len(fraction)) + 1
 
 
-class _Reading(NamedTuple):
-    """How much of a number has been read."""
-
-    phase: str = "start"
-    digits: int = 0
-    """Read in this phase."""
-    single: bool = False
-    """There is one digit before the point, and it is not 0."""
-
-
-def _read(state: _Reading, symbol: str) -> _Reading | None:
-    """The reading after one more character of a JSON number (RFC 8259, section 6)."""
-    phase, digits, single = state
-    if symbol.isdigit():
-        if phase in ("start", "minus"):
-            return _Reading("zero", 1) if symbol == "0" else _Reading("whole", 1, True)
-        if phase == "whole":
-            return _Reading("whole", digits + 1)
-        if phase in ("point", "fraction"):
-            return _Reading("fraction", digits + 1, single)
-        return _Reading("power", digits + 1) if phase in ("e", "sign", "power") else None
-    if symbol == "-" and phase == "start":
-        return _Reading("minus")
-    if symbol == "." and phase in ("zero", "whole"):
-        return _Reading("point", 0, single)
-    if symbol in "eE" and phase in ("zero", "whole", "fraction"):
-        return _Reading("e", 0, single)
-    return _Reading("sign") if symbol in "+-" and phase == "e" else None
-
-
 @lru_cache(maxsize=64)
 def _syntax(form: str, digits: int) -> Dfa:
     """JSON's numbers within the limits on digits, in one of five forms.
@@ -135,8 +101,8 @@ def _syntax(form: str, digits: int) -> Dfa:
         "power": MAX_EXPONENT_DIGITS,
     }
 
-    def step(state: _Reading, symbol: str) -> _Reading | None:
-        following = _read(state, symbol)
+    def step(state: Reading, symbol: str) -> Reading | None:
+        following = read(state, symbol)
         if following is None or following.digits > longest.get(following.phase, 1):
             return None
         if whole and (
@@ -148,13 +114,13 @@ def _syntax(form: str, digits: int) -> Dfa:
         refused = form in ("plain", "digits") or (form != "any" and not following.single)
         return None if following.phase == "e" and refused else following
 
-    return _explored(_Reading(), step, lambda state: state.phase in ("zero", "whole", "fraction", "power"))
+    return explored(Reading(), step, lambda state: state.phase in ("zero", "whole", "fraction", "power"))
 
 
 class _Comparison(NamedTuple):
     """A magnitude half read, compared with a bound."""
 
-    reading: _Reading
+    reading: Reading
     negative: bool = False
     order: int = 0
     """Of the digits so far and those of the bound at the same places: -1, 0 or 1."""
@@ -203,7 +169,7 @@ class _Threshold:
         """The comparison after one more character."""
         if isinstance(state, _Power):
             return _step_power(state, symbol)
-        reading = _read(state.reading, symbol)
+        reading = read(state.reading, symbol)
         if reading is None:
             return None
         if symbol in "eE":
@@ -214,7 +180,7 @@ class _Threshold:
             return state._replace(reading=reading, order=self._whole_order(state))
         return self._digit(state, reading, symbol)
 
-    def _digit(self, state: _Comparison, reading: _Reading, digit: str) -> _Comparison:
+    def _digit(self, state: _Comparison, reading: Reading, digit: str) -> _Comparison:
         whole, fraction = self._digits
         place = reading.digits - 1
         if reading.phase == "fraction":
@@ -259,8 +225,8 @@ class _Threshold:
 def _above(bound: Decimal, *, inclusive: bool) -> Dfa:
     """The numbers above `bound`, or equal to it if `inclusive`; among those of the syntax "scientific"."""
     threshold = _Threshold(bound, inclusive)
-    start: _Comparison | _Power = _Comparison(_Reading())
-    return _explored(start, threshold.step, threshold.accepts)
+    start: _Comparison | _Power = _Comparison(Reading())
+    return explored(start, threshold.step, threshold.accepts)
 
 
 _FAR: int = 10**MAX_EXPONENT_DIGITS
@@ -292,11 +258,11 @@ def _ends_power(state: _Power) -> bool:
 def _whole() -> Dfa:
     """The whole numbers, among those of the syntax "scientific"."""
 
-    def step(state: tuple[_Reading, int] | _Power, symbol: str) -> tuple[_Reading, int] | _Power | None:
+    def step(state: tuple[Reading, int] | _Power, symbol: str) -> tuple[Reading, int] | _Power | None:
         if isinstance(state, _Power):
             return _step_power(state, symbol)
         reading, last = state
-        following = _read(reading, symbol)
+        following = read(reading, symbol)
         if following is None:
             return None
         if symbol in "eE":
@@ -309,11 +275,11 @@ def _whole() -> Dfa:
             return None
         return following, last
 
-    def accepts(state: tuple[_Reading, int] | _Power) -> bool:
+    def accepts(state: tuple[Reading, int] | _Power) -> bool:
         return _ends_power(state) if isinstance(state, _Power) else state[1] == 0
 
-    start: tuple[_Reading, int] | _Power = (_Reading(), 0)
-    return _explored(start, step, accepts)
+    start: tuple[Reading, int] | _Power = (Reading(), 0)
+    return explored(start, step, accepts)
 
 
 @lru_cache(maxsize=1024)
@@ -325,9 +291,9 @@ def _multiples_of(multiple: Decimal) -> Dfa:
     if modulus * (places + 1) > MAX_STATES:
         raise TooManyStatesError(MAX_STATES)
 
-    def step(state: tuple[_Reading, int], symbol: str) -> tuple[_Reading, int] | None:
+    def step(state: tuple[Reading, int], symbol: str) -> tuple[Reading, int] | None:
         reading, remainder = state
-        following = _read(reading, symbol)
+        following = read(reading, symbol)
         if following is None or symbol in "eE":
             return None
         if symbol.isdigit():
@@ -339,38 +305,13 @@ def _multiples_of(multiple: Decimal) -> Dfa:
             following = following if following.phase == "fraction" else following._replace(digits=1)
         return following, remainder
 
-    def accepts(state: tuple[_Reading, int]) -> bool:
+    def accepts(state: tuple[Reading, int]) -> bool:
         reading, remainder = state
         read = min(reading.digits, places) if reading.phase == "fraction" else 0
         return remainder >= 0 and remainder * 10 ** (places - read) % modulus == 0
 
-    return _explored((_Reading(), 0), step, accepts)
+    return explored((Reading(), 0), step, accepts)
 
 
 def _order(digit: str, other: str) -> int:
     return (digit > other) - (digit < other)
-
-
-def _explored(
-    start: State, step: Callable[[State, str], State | None], accepts: Callable[[State], bool]
-) -> Dfa:
-    """The minimal automaton of the states reachable from `start`."""
-    numbers: dict[State, int] = {start: 1}
-    queue = [start]
-    rows = [[DEAD] * len(_SYMBOLS)]
-    for state in queue:  # grows as it is read
-        row = []
-        for symbol in _SYMBOLS:
-            following = step(state, symbol)
-            if following is not None and following not in numbers:
-                numbers[following] = len(numbers) + 1
-                queue.append(following)
-                if len(numbers) > MAX_STATES:
-                    raise TooManyStatesError(MAX_STATES)
-            row.append(DEAD if following is None else numbers[following])
-        rows.append(row)
-    points = [ord(symbol) for symbol in _SYMBOLS]
-    cuts = np.unique(np.array([0, *SURROGATES, *points, *(point + 1 for point in points)], dtype=np.int64))
-    table = np.full((len(rows), len(cuts)), DEAD, dtype=np.int64)
-    table[:, np.searchsorted(cuts, points)] = rows
-    return Dfa(cuts, table, np.array([False, *map(accepts, queue)]), 1).minimised()
