@@ -94,6 +94,7 @@ def workers_of(
     quick_seconds: float = 30.0,
     queue_seconds: float = 60.0,
     queue_length: int = 100,
+    memory_bytes: int = MEMORY,
 ) -> Workers:
     return Workers(
         compile_as_told,
@@ -104,7 +105,7 @@ def workers_of(
         quick_seconds=quick_seconds,
         queue_seconds=queue_seconds,
         queue_length=queue_length,
-        memory_bytes=MEMORY,
+        memory_bytes=memory_bytes,
     )
 
 
@@ -145,10 +146,10 @@ async def test_a_grammar_too_deep_for_the_compiler_is_refused(workers: Workers) 
     assert await workers.compile(grammar_of("nest")) == Refused("grammar: it is nested too deeply")
 
 
-async def test_an_automaton_too_large_to_send_is_refused(workers: Workers) -> None:
-    assert await workers.compile(grammar_of("large")) == Refused(
-        "grammar: the automaton is too large to send"
-    )
+async def test_an_automaton_too_large_to_send_is_refused() -> None:
+    async with workers_of(memory_bytes=4 * MEMORY) as roomy:
+        outcome = await roomy.compile(grammar_of("large"))
+    assert outcome == Refused("grammar: the automaton is too large to send")
 
 
 async def test_a_bug_in_the_compiler_is_reported_with_its_traceback(workers: Workers) -> None:
