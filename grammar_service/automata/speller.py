@@ -46,16 +46,14 @@ class Speller:
         program, dfa = self.program, leaf.dfa
         ways = self.classes(leaf)
         columns = [column for column, spelled in ways if spelled.calls]
-        calls = [spelled.calls for _, spelled in ways if spelled.calls]
+        longer = [spelled._replace(single=()) for _, spelled in ways if spelled.calls]
         states = [program.state() for _ in dfa.table]
         for state, low, high, target in _runs(dfa, ways):
             program.moves[states[state]].append((low, high, states[target], NONE, NONE))
         for number, row in enumerate(dfa.table[:, columns].tolist()):
-            moves = program.moves[states[number]]
-            for following, called in zip(row, calls, strict=True):
+            for following, way in zip(row, longer, strict=True):
                 if following != DEAD:
-                    target = states[following]
-                    moves.extend([(low, high, target, entry, proc) for low, high, entry, proc in called])
+                    self._connect(states[number], way, states[following])
             if dfa.accepting[number]:
                 program.epsilon[states[number]].append(leaf.target)
         return states[dfa.start]

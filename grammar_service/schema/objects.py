@@ -120,12 +120,11 @@ class ObjectProcedure:
             schemas = self._schemas(key)
             required = key in self._required
             starts = {count: self._member(schemas, count, keys, after_all) for count in counts}
-            keys = {
-                count: (_Key() if required else keys[count]).with_key(key, start)
-                if start is not None
-                else (_Key() if required else keys[count])
-                for count, start in starts.items()
-            }
+            if required:  # nothing after it may come before it
+                keys = {count: _Key() for count in counts}
+            for count, start in starts.items():
+                if start is not None:
+                    keys[count] = keys[count].with_key(key, start)
             after_all = after_all and not required
         before = self._writer.spaces(entry)
         self._next_key(before, keys[0], self._free_keys(_Tally(0, frozenset())) if after_all else None)
