@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from grammar_service.automata.basis import determinise
 from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Program
 from grammar_service.automata.speller import Speller
 from grammar_service.automata.spelling import Spelling
-from grammar_service.automata.tabulate import determinise
 from grammar_service.limits import Limits
 from grammar_service.regex.automaton import fullmatch
-from grammar_service.schema.construction import write_schema
+from grammar_service.schema.construction import write_bodies
 from grammar_service.schema.document import Document, parse_document
-from grammar_service.schema.writer import Whitespace
+from grammar_service.schema.prelude import Prelude, prelude
+from grammar_service.schema.reader import Reader
+from grammar_service.schema.writer import Whitespace, Writer
 from protos import automaton_pb2, grammar_pb2
+from protos.automaton import Automaton
 from protos.errors import InvalidRequestError
 
 COMPILER_VERSION = "2"
@@ -33,26 +36,36 @@ def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> automaton_p
         InvalidRequestError: the grammar is malformed, asks for what cannot be enforced, exceeds a limit, or
             nothing can satisfy it; the message says what and where.
     """
-    program = Program(max_states=limits.max_states)
-    speller = Speller(program)
-    start, final = program.state(), program.state()
     try:
-        _write(grammar, speller, start, final)
-        if not program.trimmed(start, final):
-            raise InvalidRequestError("nothing can satisfy this grammar")
-        automaton = determinise(speller, start, final, max_depth=limits.max_depth)
+        return _compiled(grammar, limits).to_message()
     except RecursionError:
         raise InvalidRequestError("the grammar is nested too deeply") from None
-    return automaton.to_message()
 
 
-def _write(grammar: grammar_pb2.Grammar, speller: Speller, start: int, final: int) -> None:
+def _compiled(grammar: grammar_pb2.Grammar, limits: Limits) -> Automaton:
+    common = prelude(_WHITESPACE[grammar.whitespace]) if grammar.HasField("json_schema") else None
+    if common is not None:
+        speller = common.speller(max_states=limits.max_states)
+    else:
+        speller = Speller(Program(max_states=limits.max_states))
+    start, final = speller.program.state(), speller.program.state()
+    _write(grammar, speller, common, start, final)
+    if not speller.program.trimmed(start, final):
+        raise InvalidRequestError("nothing can satisfy this grammar")
+    basis = common.basis if common else None
+    return determinise(speller, start, final, max_depth=limits.max_depth, basis=basis)
+
+
+def _write(
+    grammar: grammar_pb2.Grammar, speller: Speller, common: Prelude | None, start: int, final: int
+) -> None:
     source = grammar.WhichOneof("source")
-    if source == "json_schema":
+    if common is not None:
         strict = grammar.strict if grammar.HasField("strict") else True
         document = Document(parse_document(grammar.json_schema))
-        whitespace = _WHITESPACE[grammar.whitespace]
-        write_schema(document, speller, start, final, strict=strict, whitespace=whitespace)
+        writer = Writer(speller, Reader(document, strict=strict), common.known.copy())
+        writer.value((document.root,), start, final)
+        write_bodies(writer)
     elif source == "regex":
         _write_language(fullmatch(grammar.regex), speller, start, final)
     elif source == "choice":

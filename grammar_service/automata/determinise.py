@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.dfa import DEAD, TooManyStatesError
-from grammar_service.automata.program import NONE, Leaf, Move, Procedure
+from grammar_service.automata.dfa import DEAD, Classes, TooManyStatesError
+from grammar_service.automata.program import NONE, Entry, Leaf, Move, Procedure
 from grammar_service.automata.speller import Speller
+from grammar_service.automata.spelling import Spelling
+from grammar_service.automata.union import Union
 
 States = tuple[int, ...]
 """A sorted set of program states."""
 
+RETURNS = 1 << 30
+"""Targets from here on are returns: this and the label."""
 _TARGET, _ENTRY, _PROCEDURE = 2, 3, 4
 
 
@@ -27,6 +31,7 @@ class Callee:
     a label.
     """
 
+    number: int
     labels: dict[frozenset[Procedure], int] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
@@ -54,19 +59,20 @@ class BlockCall:
     callee: Callee
     entry: int
     columns: dict[Procedure, int]
-    """For each of the callee's procedures, the column of the leaf's table that says where it returns to."""
+    """For each of the callee's procedures, the column that says where it returns to."""
 
 
 @dataclass(eq=False)
 class Block:
-    """A leaf taken over whole. State s of its DFA, but the dead one, is number `first` + s - 1."""
+    """States of a leaf, or of some together, taken over whole: their numbers are consecutive from `first`."""
 
-    leaf: Leaf
     first: int
-    after: int
-    """The state whose moves its accepting states have as well."""
+    targets: NDArray[np.int64]
+    """(states, columns): the numbers that they lead to."""
+    after: list[tuple[NDArray[np.int64], int]]
+    """Accepting states, counted from the first, and the state whose moves they have as well."""
     plain: list[tuple[int, int, int]] = field(default_factory=list)
-    """(first byte, last byte, column of the leaf's table)"""
+    """(first byte, last byte, column)"""
     calls: list[BlockCall] = field(default_factory=list)
 
 
@@ -78,49 +84,73 @@ class Determinisation:
     and so which of the caller's states go on. Of a trimmed program, every state made here can reach
     acceptance.
 
-    A leaf that is read alone is not constructed but taken over as a block: its states become consecutive
-    numbers, for `tabulate` to fill in all at once.
+    A leaf is not constructed but taken over as a block: its states become consecutive numbers, for `tabulate`
+    to fill in all at once. Leaves that are read together are explored together first.
+
+    One that goes on from another has the states and calls of that one first, and adds to them: the program
+    must be a copy of the other's. What was constructed before never reaches anything new.
     """
 
-    def __init__(self, speller: Speller, final: int) -> None:
+    def __init__(self, speller: Speller, basis: Determinisation | None = None, *, calls: int = 0) -> None:
         self.program = speller.program
         self.speller = speller
-        self.final = final
-        self.root = Callee()
-        self.count = 1
+        self.count: int = basis.count if basis else 1
         """States so far, the dead one included."""
-        self.numbers: dict[tuple[Callee, States], int] = {}
+        self.call_count = calls
+        """Calls so far, the first `calls` of which were constructed before."""
+        self.callees: list[Callee] = (
+            [Callee(c.number, dict(c.labels)) for c in basis.callees] if basis else []
+        )
         self.moves: list[tuple[int, int, int, int]] = []
-        """(state, first byte, last byte, target), with calls as targets below 0."""
-        self.ends: list[tuple[int, int, int, int]] = []
-        """(state, first byte, last byte, label)."""
+        """(state, first byte, last byte, target), calls as targets below 0, labels from RETURNS on."""
         self.spaces: list[tuple[int, int]] = []
         """(state, where one character of whitespace leads). The latter leads to itself."""
         self.calls: list[Call] = []
-        self.blocks: dict[tuple[Callee, Leaf], Block] = {}
-        self.beginnings: list[tuple[int, Block]] = []
-        """States that go on as the start of a block does, besides what moves they have."""
-        self._closures: dict[int, States] = {}
-        self._callees: dict[frozenset[Procedure], Callee] = {}
+        self.blocks: list[Block] = []
+        self.beginnings: list[tuple[int, int]] = []
+        """(state, the state of a block whose moves it has besides its own)"""
+        self.accepting: list[int] = []
+        self._final = NONE
+        self._numbers: dict[tuple[int, States], int] = dict(basis._numbers) if basis else {}
+        self._closures: dict[int, States] = dict(basis._closures) if basis else {}
+        self._callee_numbers: dict[frozenset[Procedure], int] = dict(basis._callee_numbers) if basis else {}
         self._queue: list[tuple[Callee, States, int]] = []
-        self._call_numbers: dict[tuple[Callee, Callee, int, tuple[tuple[Procedure, States], ...]], int] = {}
-        self._expanded: dict[int, int] = {}
+        self._call_numbers: dict[tuple[int, int, int, tuple[tuple[Procedure, States], ...]], int] = {}
+        self._expanded: dict[Leaf, list[int]] = {}
+        self._whole: dict[tuple[int, Leaf], int] = {}
+        """The number of the first state of leaves that are read alone."""
+        self._unions: dict[tuple[int, tuple[Leaf, ...]], Union] = {}
 
-    def run(self, start: int) -> int:
-        """Make all states reachable from `start`, and return its number."""
-        first = self._number(self.root, self._closure((start,)))
-        while self._queue:
-            callee, states, number = self._queue.pop()
-            self._expand(callee, states, number)
+    def run(self, start: int, final: int) -> int:
+        """Make all states reachable from `start`, of which those with `final` accept; return its number."""
+        self._final = final
+        root = self._callee(frozenset())
+        first = self._number(root, self._closure((start,)))
+        self._expand_all()
         return first
 
-    def _closure(self, states: Iterable[int]) -> States:
+    def settle(self, entry: int, procedure: Procedure) -> None:
+        """Make all states that a call of `procedure` reaches."""
+        self._number(self._callee(frozenset([procedure])), self._closure((entry,)))
+        self._expand_all()
+
+    def _expand_all(self) -> None:
+        while self._queue:
+            self._expand(*self._queue.pop())
+
+    def _closure(self, states: Sequence[int]) -> States:
         """Everything reachable by reading nothing, less what has no moves of its own."""
-        closures = [self._closures.get(state) or self._closure_of(state) for state in states]
-        return closures[0] if len(closures) == 1 else tuple(sorted(set().union(*closures)))
+        known = self._closures
+        if len(states) == 1:
+            return known.get(states[0]) or self._closure_of(states[0])
+        return tuple(sorted(set().union(*[known.get(state) or self._closure_of(state) for state in states])))
 
     def _closure_of(self, start: int) -> States:
-        program, seen, stack = self.program, {start}, [start]
+        program = self.program
+        if not program.epsilon[start] and program.moves[start]:
+            self._closures[start] = (start,)
+            return (start,)
+        seen, stack = {start}, [start]
         while stack:
             for target in program.epsilon[stack.pop()]:
                 if target not in seen:
@@ -130,16 +160,19 @@ class Determinisation:
             sorted(
                 s
                 for s in seen
-                if program.moves[s] or s == self.final or s in program.spaced or s in program.leaves
+                if program.moves[s] or s == self._final or s in program.spaced or s in program.leaves
             )
         )
         return closure
 
     def _number(self, callee: Callee, states: States) -> int:
-        number = self.numbers.get((callee, states))
+        key = (callee.number, states)
+        number = self._numbers.get(key)
         if number is None:
-            number = self.numbers[callee, states] = self._new_states(1)
+            number = self._numbers[key] = self._new_states(1)
             self._queue.append((callee, states, number))
+            if self._final in states:
+                self.accepting.append(number)
         return number
 
     def _new_states(self, count: int) -> int:
@@ -150,35 +183,37 @@ class Determinisation:
         return self.count - count
 
     def _expand(self, callee: Callee, states: States, number: int) -> None:
-        moves = self.program.moves
-        if not self.program.leaves.keys().isdisjoint(states):
+        program, moves = self.program, self.program.moves
+        if not program.leaves.keys().isdisjoint(states):
             states = self._without_leaves(callee, states, number)
         together = moves[states[0]] if len(states) == 1 else [m for state in states for m in moves[state]]
         for low, high, covering in _segments(together):
-            if covering[0][_TARGET] == NONE:
-                ended = frozenset([move[_PROCEDURE] for move in covering])
-                self.ends.append((number, low, high, self._label(callee, ended)))
-            elif covering[0][_ENTRY] == NONE:
-                target = self._closure([move[_TARGET] for move in covering])
-                self.moves.append((number, low, high, self._number(callee, target)))
-            else:
-                self.moves.append((number, low, high, -1 - self._call(callee, covering)))
-        if not self.program.spaced.isdisjoint(states):
-            after = self._closure([state for state in states if state in self.program.spaced])
+            self.moves.append((number, low, high, self._target(callee, covering)))
+        if not program.spaced.isdisjoint(states):
+            after = self._closure([state for state in states if state in program.spaced])
             self.spaces.append((number, self._number(callee, after)))
+
+    def _target(self, callee: Callee, covering: list[Move]) -> int:
+        """Where moves lead that are read together."""
+        _, _, target, entry, _ = covering[0]
+        if target == NONE:
+            return RETURNS + self._label(callee, frozenset([move[_PROCEDURE] for move in covering]))
+        if entry == NONE:
+            return self._number(callee, self._closure([move[_TARGET] for move in covering]))
+        return -1 - self._call(callee, covering)
 
     def _call(self, caller: Callee, calls: list[Move]) -> int:
         targets: dict[Procedure, list[int]] = {}
         for _, _, target, _, procedure in calls:
             targets.setdefault(procedure, []).append(target)
         returning = tuple([(procedure, self._closure(targets[procedure])) for procedure in sorted(targets)])
-        procedures = frozenset(targets)
-        callee = self._callee(procedures)
-        entry = self._number(callee, self._closure({call[_ENTRY] for call in calls}))
-        key = (caller, callee, entry, returning)
+        callee = self._callee(frozenset(targets))
+        entry = self._number(callee, self._closure(list({call[_ENTRY] for call in calls})))
+        key = (caller.number, callee.number, entry, returning)
         index = self._call_numbers.get(key)
         if index is None:
-            index = self._call_numbers[key] = len(self.calls)
+            index = self._call_numbers[key] = self.call_count
+            self.call_count += 1
             call = Call(caller, entry, returning)
             self.calls.append(call)
             callee.calls.append(call)
@@ -187,10 +222,11 @@ class Determinisation:
         return index
 
     def _callee(self, procedures: frozenset[Procedure]) -> Callee:
-        callee = self._callees.get(procedures)
-        if callee is None:
-            callee = self._callees[procedures] = Callee()
-        return callee
+        number = self._callee_numbers.get(procedures)
+        if number is None:
+            number = self._callee_numbers[procedures] = len(self.callees)
+            self.callees.append(Callee(number))
+        return self.callees[number]
 
     def _label(self, callee: Callee, ended: frozenset[Procedure]) -> int:
         label = callee.labels.get(ended)
@@ -209,47 +245,76 @@ class Determinisation:
 
         Where something else may be read beside a leaf, all are written out instead.
         """
-        leaves = [state for state in states if state in self.program.leaves]
+        entries = [self.program.leaves[state] for state in states if state in self.program.leaves]
         others = tuple(state for state in states if state not in self.program.leaves)
-        taken = 0
-        for low, high, *_ in (move for state in others for move in self.program.moves[state]):
-            taken |= (2 << high) - (1 << low)
-        blocks = []
-        for state in leaves:
-            leaf = self.program.leaves[state]
-            first = self.speller.first_bytes(leaf)
-            ends_here = leaf.dfa.accepting[leaf.dfa.start]
-            if first & taken or (ends_here and len(states) > 1):
-                written = [self._written_out(leaf_state) for leaf_state in leaves]
-                return self._closure((*others, *written))
-            taken |= first
-            blocks.append(leaf)
-        self.beginnings.extend((number, self._block(callee, leaf)) for leaf in blocks)
+        moves = [move for state in others for move in self.program.moves[state]]
+        if others and not self._disjoint(entries, moves):
+            return self._closure([*others, *map(self._written_out, entries)])
+        alone = len(entries) == 1 or self._disjoint(entries, [])
+        apart = [[entry] for entry in entries] if alone else [entries]
+        self.beginnings.extend((number, self._begin(callee, together)) for together in apart)
         return others
 
-    def _written_out(self, state: int) -> int:
-        if state not in self._expanded:
-            self._expanded[state] = self.speller.expand(self.program.leaves[state])
-        return self._expanded[state]
+    def _disjoint(self, entries: list[Entry], moves: list[Move]) -> bool:
+        """Whether a byte tells which of the leaves is read, or of the moves."""
+        taken = _bytes_of(moves)
+        for entry in entries:
+            first = self.speller.first_bytes(entry)
+            if first & taken or entry.leaf.dfa.accepting[entry.start]:
+                return False
+            taken |= first
+        return True
 
-    def _block(self, callee: Callee, leaf: Leaf) -> Block:
-        block = self.blocks.get((callee, leaf))
-        if block is None:
-            after = self._number(callee, self._closure((leaf.target,)))
-            block = Block(leaf, self._new_states(len(leaf.dfa.table) - 1), after)
-            self.blocks[callee, leaf] = block
-            self._connect(block)
-        return block
+    def _written_out(self, entry: Entry) -> int:
+        if entry.leaf not in self._expanded:
+            self._expanded[entry.leaf] = self.speller.expand(entry.leaf)
+        return self._expanded[entry.leaf][entry.start]
 
-    def _connect(self, block: Block) -> None:
-        """Tell what is read plainly in a block, and what its states call."""
-        ways = self.speller.classes(block.leaf)
+    def _begin(self, callee: Callee, entries: list[Entry]) -> int:
+        """The state in which leaves begin that are read together."""
+        if len(entries) == 1:
+            return self._alone(callee, entries[0].leaf) + entries[0].start - 1
+        leaves = tuple(entry.leaf for entry in entries)
+        union = self._unions.get((callee.number, leaves))
+        if union is None:
+            union = self._unions[callee.number, leaves] = Union(leaves)
+        start = tuple(entry.start for entry in entries)
+        number, explored = union.explore(start, lambda: self._new_states(1))
+        if explored is not None:
+            self._add_block(
+                callee, explored.first, explored.table, explored.ends, (union.classes, union.spelling)
+            )
+        return number
+
+    def _alone(self, callee: Callee, leaf: Leaf) -> int:
+        first = self._whole.get((callee.number, leaf))
+        if first is None:
+            table = leaf.dfa.table[1:]
+            first = self._whole[callee.number, leaf] = self._new_states(len(table))
+            ends = [(states - 1, (target,)) for states, target in leaf.ends]
+            targets = np.where(table == DEAD, DEAD, table + (first - 1))
+            self._add_block(callee, first, targets, ends, (leaf.dfa.classes, leaf.spelling))
+        return first
+
+    def _add_block(
+        self,
+        callee: Callee,
+        first: int,
+        targets: NDArray[np.int64],
+        ends: Sequence[tuple[NDArray[np.int64], tuple[int, ...]]],
+        characters: tuple[Classes, Spelling],
+    ) -> None:
+        """Add a block, with what is read plainly in it and what its states call."""
+        after = [(states, self._number(callee, self._closure(targets))) for states, targets in ends]
+        block = Block(first, targets, after)
+        self.blocks.append(block)
+        ways = self.speller.spell(*characters)
         block.plain = [(low, high, column) for column, spelled in ways for low, high in spelled.single]
         longer = [(column, spelled) for column, spelled in ways if spelled.calls]
         if not longer:
             return
         # States that allow the same characters call the same procedures.
-        alive = block.leaf.dfa.table[1:, [column for column, _ in longer]] != DEAD
+        alive = targets[:, [column for column, _ in longer]] != DEAD
         kinds, kind_of = np.unique(alive, axis=0, return_inverse=True)
         for kind, allowed in enumerate(kinds):
             members = np.flatnonzero(kind_of.reshape(-1) == kind)
@@ -262,8 +327,16 @@ class Determinisation:
             for low, high, covering in _segments(calls):
                 columns = {procedure: column for _, _, column, _, procedure in covering}
                 called = self._callee(frozenset(columns))
-                entry = self._number(called, self._closure({call[_ENTRY] for call in covering}))
+                entry = self._number(called, self._closure(list({call[_ENTRY] for call in covering})))
                 block.calls.append(BlockCall(members, low, high, called, entry, columns))
+
+
+def _bytes_of(moves: list[Move]) -> int:
+    """The bytes that moves read, as the bits of a number."""
+    taken = 0
+    for move in moves:
+        taken |= (2 << move[1]) - (1 << move[0])
+    return taken
 
 
 def _segments(moves: list[Move]) -> list[tuple[int, int, list[Move]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,24 @@ from grammar_service.automata.minimisation import minimised
 from grammar_service.automata.states import DEAD, TooManyStatesError
 from grammar_service.automata.subsets import determinised, product
 
-__all__ = ["DEAD", "END_OF_UNICODE", "SURROGATES", "Dfa", "TooManyStatesError"]
+__all__ = [
+    "DEAD",
+    "END_OF_UNICODE",
+    "SURROGATES",
+    "Classes",
+    "Dfa",
+    "TooManyStatesError",
+    "character_classes",
+]
 
 SURROGATES = (0xD800, 0xE000)
 """Code points that are no characters: first, and one after the last."""
 END_OF_UNICODE = 0x110000
 
+Classes = list[tuple[int, tuple[tuple[int, int], ...]]]
+"""Columns of a table, and the code points that each stands for, as ranges."""
+_NEAR = 8
+"""After so many steps away from acceptance, states are looked at one by one."""
 _BASE_CUTS = np.array([0, *SURROGATES], dtype=np.int64)
 
 
@@ -88,7 +101,8 @@ class Dfa:
             state = int(self.table[state, column])
         return bool(self.accepting[state])
 
-    def is_empty(self) -> bool:
+    @cached_property
+    def empty(self) -> bool:
         """Whether the language has no string at all."""
         return not self._reachable()[self.accepting].any()
 
@@ -112,26 +126,42 @@ class Dfa:
         """The strings of this one that the other does not contain."""
         return self.intersection(other.complement(), max_states=max_states)
 
+    @cached_property
+    def classes(self) -> Classes:
+        """The sets of characters that lead anywhere and are not told apart."""
+        return character_classes(self.cuts, self.table)
+
+    @cached_property
     def trimmed(self) -> Dfa:
         """The same language without the states that nothing reaches, or that cannot reach acceptance."""
-        number = np.arange(len(self.table))
-        origins = np.repeat(number, self.table.shape[1])
-        moves = np.unique(self.table.reshape(-1) * len(number) + origins)
-        sources: list[list[int]] = [[] for _ in number]
-        for move in moves.tolist():
-            sources[move // len(number)].append(move % len(number))
-        living = self.accepting.copy()
-        queue = np.flatnonzero(living).tolist()
-        for state in queue:  # grows as it is read
-            fresh = [source for source in sources[state] if not living[source]]
-            living[fresh] = True
-            queue.extend(fresh)
-        kept = living & self._reachable()
+        kept = self.living & self._reachable()
         if kept[1:].all():
             return self
         renumber = np.where(kept, np.cumsum(kept), DEAD)
         rows = np.concatenate([[DEAD], np.flatnonzero(kept)])
         return Dfa(self.cuts, renumber[self.table[rows]], self.accepting[rows], int(renumber[self.start]))
+
+    @cached_property
+    def living(self) -> NDArray[np.bool_]:
+        """(states,): whether each can reach acceptance."""
+        table = Letters.of((self.cuts, self.table)).tables[0]
+        living = self.accepting.copy()
+        for _ in range(_NEAR):
+            before = living
+            living = living | living[table].any(axis=1)
+            if (living == before).all():
+                return living
+        sources: list[list[int]] = [[] for _ in table]
+        waiting = np.flatnonzero(~living)
+        for state, row in zip(waiting.tolist(), table[waiting].tolist(), strict=True):
+            for target in set(row):
+                sources[target].append(state)
+        queue = np.flatnonzero(living).tolist()
+        for state in queue:  # grows as it is read
+            fresh = [source for source in sources[state] if not living[source]]
+            living[fresh] = True
+            queue.extend(fresh)
+        return living
 
     def concatenation(self, other: Dfa, *, max_states: int) -> Dfa:
         """The strings of this one, each followed by one of the other."""
@@ -220,7 +250,7 @@ class Dfa:
         return set(np.flatnonzero(self.accepting).tolist())
 
     def _reachable(self) -> NDArray[np.bool_]:
-        rows = self.table.tolist()
+        rows = Letters.of((self.cuts, self.table)).tables[0].tolist()
         seen, queue = {self.start}, [self.start]
         for state in queue:  # grows as it is read
             fresh = set(rows[state]) - seen
@@ -241,3 +271,15 @@ class Dfa:
         kept[1:] = (self.table[:, 1:] != self.table[:, :-1]).any(axis=0)
         kept |= np.isin(self.cuts, _BASE_CUTS)
         return Dfa(self.cuts[kept], self.table[:, kept], self.accepting, self.start)
+
+
+def character_classes(cuts: NDArray[np.int64], table: NDArray[np.int64]) -> Classes:
+    """The characters of each column of a table that leads anywhere, equal columns as one."""
+    ends = [*(cuts[1:] - 1).tolist(), END_OF_UNICODE - 1]
+    begins = cuts.tolist()
+    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
+    for column, values in enumerate(np.ascontiguousarray(table.T)):
+        if values.any():
+            _, ranges = classes.setdefault(values.tobytes(), (column, []))
+            ranges.append((begins[column], ends[column]))
+    return [(column, tuple(ranges)) for column, ranges in classes.values()]

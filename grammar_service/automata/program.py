@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from grammar_service.automata.dfa import Dfa, TooManyStatesError
+import numpy as np
+from numpy.typing import NDArray
+
+from grammar_service.automata.dfa import DEAD, Dfa, TooManyStatesError
 from grammar_service.automata.spelling import Spelling
 
 NONE = -1
@@ -20,12 +25,35 @@ has only a procedure. What it has not is NONE. (A plain tuple, for there are hun
 
 @dataclass(frozen=True, eq=False)
 class Leaf:
-    """A language over characters that stands for one state: read it there, and go on at `target`."""
+    """A language over characters, read somewhere in a program."""
 
     dfa: Dfa
-    """Trimmed: every state but the dead one can reach acceptance."""
+    """Every state but the dead one can reach acceptance. Where it starts is for its entries to say."""
     spelling: Spelling
-    target: int
+    ends: tuple[tuple[NDArray[np.int64], int], ...]
+    """Accepting states of the language, none twice, and the state of the program that they go on as."""
+
+    def without(self, dead: Callable[[int], bool]) -> Leaf:
+        """The leaf without the ends that nothing can follow, its states numbered as they are."""
+        ends = tuple((states, target) for states, target in self.ends if not dead(target))
+        if len(ends) == len(self.ends):
+            return self
+        accepting = np.zeros_like(self.dfa.accepting)
+        for states, _ in ends:
+            accepting[states] = True
+        dfa = replace(self.dfa, accepting=accepting)
+        return replace(
+            self, dfa=replace(dfa, table=np.where(dfa.living[dfa.table], dfa.table, DEAD)), ends=ends
+        )
+
+
+class Entry(NamedTuple):
+    """A leaf that stands for a state of the program: read it from `start`, and go on where it ends."""
+
+    leaf: Leaf
+    start: int
+    goals: tuple[int, ...]
+    """States of the program: the leaf can be followed by a valid rest exactly if one of them can."""
 
 
 class Program:
@@ -46,9 +74,19 @@ class Program:
         self.spaced: set[int] = set()
         """The states at which JSON whitespace may be read, up to MAX_WHITESPACE in a row. It must be read in
         no other way there."""
-        self.leaves: dict[int, Leaf] = {}
+        self.leaves: dict[int, Entry] = {}
         """The states that stand for a whole language; they have no moves of their own."""
+        self.settled = 0
+        """The first states, whose moves are known to be complete and never change."""
         self._procedures = 0
+
+    def copy(self, *, max_states: int) -> Program:
+        """A program that goes on from this one, in which all states are settled."""
+        program = Program(max_states=max_states)
+        program.moves, program.epsilon = self.moves.copy(), self.epsilon.copy()
+        program.spaced, program.leaves = self.spaced.copy(), self.leaves.copy()
+        program.settled, program._procedures = len(self.moves), self._procedures
+        return program
 
     def state(self) -> int:
         """A new state."""
@@ -88,20 +126,29 @@ class Program:
         alive = self._productive(final)
         if not all(alive):
             alive.append(True)  # for NONE
-            self.epsilon = [[target for target in targets if alive[target]] for targets in self.epsilon]
-            self.moves = [
-                [move for move in moves if alive[move[2]] and alive[move[3]]] for moves in self.moves
-            ]
+            for state in range(self.settled, len(self.moves)):
+                self.epsilon[state] = [target for target in self.epsilon[state] if alive[target]]
+                self.moves[state] = [move for move in self.moves[state] if alive[move[2]] and alive[move[3]]]
+            self._trim_leaves(alive)
         return alive[start]
+
+    def _trim_leaves(self, alive: list[bool]) -> None:
+        trimmed: dict[Leaf, Leaf] = {}
+        for state, entry in self.leaves.items():
+            if state >= self.settled:
+                leaf = trimmed.get(entry.leaf) or entry.leaf.without(lambda target: not alive[target])
+                trimmed[entry.leaf] = leaf
+                self.leaves[state] = entry._replace(leaf=leaf)
 
     def _productive(self, final: int) -> list[bool]:
         """Whether each state can reach `final` or a return."""
-        sources, callers = self._sources()
-        alive = [any(move[2] == NONE for move in moves) for moves in self.moves]
-        alive[final] = True
-        queue = deque(state for state, living in enumerate(alive) if living)
+        alive = [True] * self.settled + [False] * (len(self.moves) - self.settled)
+        sources, callers, queue = self._sources()
+        queue += [final, *range(self.settled)]
+        for state in queue:
+            alive[state] = True
         while queue:
-            reached = queue.popleft()
+            reached = queue.pop()
             ready = [state for state, other in callers.get(reached, ()) if alive[other]]
             for state in (*sources[reached], *ready):
                 if not alive[state]:
@@ -109,21 +156,24 @@ class Program:
                     queue.append(state)
         return alive
 
-    def _sources(self) -> tuple[list[list[int]], dict[int, list[tuple[int, int]]]]:
-        """Per state, the states with a move to it; and the calls that it is the entry or the target of, each
-        with what else the call needs."""
+    def _sources(self) -> tuple[list[list[int]], dict[int, list[tuple[int, int]]], list[int]]:
+        """Per state, the states with a move to it; the calls that it is the entry or the target of, each
+        with what else the call needs; and the states that return."""
         sources: list[list[int]] = [[] for _ in self.moves]
         callers: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        for state, moves in enumerate(self.moves):
+        ready = []
+        for state in range(self.settled, len(self.moves)):
             for target in self.epsilon[state]:
                 sources[target].append(state)
-            for _, _, target, entry, _ in moves:
-                if entry != NONE:
+            for _, _, target, entry, _ in self.moves[state]:
+                if target == NONE:
+                    ready.append(state)
+                elif entry == NONE:
+                    sources[target].append(state)
+                else:
                     callers[entry].append((state, target))
                     callers[target].append((state, entry))
-                elif target != NONE:
-                    sources[target].append(state)
         for state, leaf in self.leaves.items():
-            if not leaf.dfa.is_empty():
-                sources[leaf.target].append(state)
-        return sources, callers
+            for goal in leaf.goals:
+                sources[goal].append(state)
+        return sources, callers, ready

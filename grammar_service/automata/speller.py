@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, Dfa
-from grammar_service.automata.program import NONE, Leaf, Procedure, Program
-from grammar_service.automata.spelling import Ranges, Sequence, Spelling, sequences
+from grammar_service.automata.dfa import DEAD, Classes, Dfa
+from grammar_service.automata.program import NONE, Entry, Leaf, Procedure, Program
+from grammar_service.automata.spelling import Ranges, Spelling, sequences
+from grammar_service.automata.spelling import Sequence as Spelt
 
 
 class Spelled(NamedTuple):
@@ -30,21 +31,27 @@ class Speller:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._spelled: dict[tuple[Ranges, Spelling], Spelled] = {}
-        self._trimmed: dict[Dfa, Dfa] = {}
-        self._classes: dict[Dfa, list[tuple[int, Ranges]]] = {}
+        self._ways: dict[tuple[int, Spelling], tuple[Classes, list[tuple[int, Spelled]]]] = {}
+        """By identity; with the classes, so that they live as long."""
+
+    def copy(self, program: Program) -> Speller:
+        """One for a program that goes on from this one's."""
+        speller = Speller(program)
+        speller._spelled = self._spelled.copy()
+        return speller
 
     def language(self, dfa: Dfa, spelling: Spelling, target: int) -> int:
         """Add the strings of `dfa`; return the state they begin in. They end in `target`."""
-        if dfa not in self._trimmed:
-            self._trimmed[dfa] = dfa.trimmed()
+        trimmed = dfa.trimmed
+        leaf = Leaf(trimmed, spelling, ((np.flatnonzero(trimmed.accepting), target),))
         state = self.program.state()
-        self.program.leaves[state] = Leaf(self._trimmed[dfa], spelling, target)
+        self.program.leaves[state] = Entry(leaf, trimmed.start, () if trimmed.empty else (target,))
         return state
 
-    def expand(self, leaf: Leaf) -> int:
-        """Write out a leaf as states of the program; return the one it begins in."""
+    def expand(self, leaf: Leaf) -> list[int]:
+        """Write out a leaf as states of the program, in the order of its own."""
         program, dfa = self.program, leaf.dfa
-        ways = self.classes(leaf)
+        ways = self.spell(dfa.classes, leaf.spelling)
         columns = [column for column, spelled in ways if spelled.calls]
         longer = [spelled._replace(single=()) for _, spelled in ways if spelled.calls]
         states = [program.state() for _ in dfa.table]
@@ -54,29 +61,27 @@ class Speller:
             for following, way in zip(row, longer, strict=True):
                 if following != DEAD:
                     self._connect(states[number], way, states[following])
-            if dfa.accepting[number]:
-                program.epsilon[states[number]].append(leaf.target)
-        return states[dfa.start]
+        for ending, target in leaf.ends:
+            for number in ending.tolist():
+                program.epsilon[states[number]].append(target)
+        return states
 
-    def classes(self, leaf: Leaf) -> list[tuple[int, Spelled]]:
-        """The sets of characters that a leaf does not tell apart: a column of its table, and its spelling."""
-        if leaf.dfa not in self._classes:
-            self._classes[leaf.dfa] = _character_classes(leaf.dfa)
-        return [(column, self._spell(ranges, leaf.spelling)) for column, ranges in self._classes[leaf.dfa]]
+    def spell(self, classes: Classes, spelling: Spelling) -> list[tuple[int, Spelled]]:
+        """Columns of a table with their characters' spelling, of columns with their characters."""
+        known = self._ways.get((id(classes), spelling))
+        if known is None:
+            ways = [(column, self._spell(ranges, spelling)) for column, ranges in classes]
+            known = self._ways[id(classes), spelling] = (classes, ways)
+        return known[1]
 
-    def first_bytes(self, leaf: Leaf) -> int:
+    def first_bytes(self, entry: Entry) -> int:
         """The bytes that may begin a string of a leaf that is not empty, as the bits of a number."""
-        bits = 0
-        for column, spelled in self.classes(leaf):
-            if leaf.dfa.table[leaf.dfa.start, column] != DEAD:
+        bits, leaf = 0, entry.leaf
+        for column, spelled in self.spell(leaf.dfa.classes, leaf.spelling):
+            if leaf.dfa.table[entry.start, column] != DEAD:
                 for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
                     bits |= (2 << high) - (1 << low)
         return bits
-
-    def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
-        """Go from `source` to `target` by one character."""
-        point = ord(character)
-        self._connect(source, self._spell(((point, point),), spelling), target)
 
     def _connect(self, source: int, way: Spelled, target: int) -> None:
         moves = self.program.moves[source]
@@ -93,15 +98,15 @@ class Speller:
             spelled = self._spelled[characters, spelling] = Spelled(single, calls)
         return spelled
 
-    def _procedure(self, ways: list[Sequence]) -> Iterator[tuple[int, int, int, Procedure]]:
+    def _procedure(self, ways: list[Spelt]) -> Iterator[tuple[int, int, int, Procedure]]:
         procedure = self.program.procedure()
-        tails: dict[Sequence, int] = {}
+        tails: dict[Spelt, int] = {}
         for sequence in ways:
             entry = self._tail(sequence[1:], procedure, tails)
             for low, high in sequence[0]:
                 yield low, high, entry, procedure
 
-    def _tail(self, tail: Sequence, procedure: Procedure, tails: dict[Sequence, int]) -> int:
+    def _tail(self, tail: Spelt, procedure: Procedure, tails: dict[Spelt, int]) -> int:
         """The state from which `tail` is read, ending in a return."""
         if tail not in tails:
             state = tails[tail] = self.program.state()
@@ -126,14 +131,3 @@ def _runs(dfa: Dfa, ways: list[tuple[int, Spelled]]) -> list[list[int]]:
     reached = targets[states, begins]
     runs: list[list[int]] = np.column_stack([states, begins, ends, reached])[reached != DEAD].tolist()
     return runs
-
-
-def _character_classes(dfa: Dfa) -> list[tuple[int, Ranges]]:
-    """The sets of characters that `dfa` does not tell apart, each with a column of its table."""
-    ends = [*(int(cut) - 1 for cut in dfa.cuts[1:]), END_OF_UNICODE - 1]
-    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
-    for column, values in enumerate(np.ascontiguousarray(dfa.table.T)):
-        if values.any():
-            _, ranges = classes.setdefault(values.tobytes(), (column, []))
-            ranges.append((int(dfa.cuts[column]), ends[column]))
-    return [(column, tuple(ranges)) for column, ranges in classes.values()]

@@ -2,181 +2,268 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.determinise import Block, BlockCall, Determinisation
+from grammar_service.automata.determinise import RETURNS, Block, Determinisation
 from grammar_service.automata.dfa import DEAD, TooManyStatesError
+from grammar_service.automata.letters import row_numbers
 from grammar_service.automata.program import MAX_WHITESPACE
-from grammar_service.automata.speller import Speller
 from protos.automaton import MAX_CELLS, Automaton
 
 _WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
+SPACES = -RETURNS
 
 
-def determinise(speller: Speller, start: int, final: int, *, max_depth: int) -> Automaton:
-    """The deterministic automaton of a trimmed program that begins at `start` and may end at `final`.
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """The arrays of a deterministic automaton, whitespace not yet counted and columns not yet merged."""
+
+    cuts: NDArray[np.int64]
+    """(columns,): the first byte of each."""
+    transitions: NDArray[np.int32]
+    """(states, columns): as in an `Automaton`, but that returns are RETURNS and the label, and whitespace
+    that may be repeated is SPACES less the state after it."""
+    accepting: NDArray[np.bool_]
+    """(states,)"""
+    call_entries: NDArray[np.int32]
+    call_rows: NDArray[np.int32]
+    returns: NDArray[np.int32]
+    labels: int
+    """The most labels that a procedure ends with."""
+    basis: Tables | None
+    """The tables that these go on from, if any: their states, calls and rows come first."""
+
+    def without_unused(self) -> Tables:
+        """The same language without the states of the bases that nothing reaches."""
+        basis, kept = self.basis, self.basis
+        if basis is None:
+            return self
+        fresh = self.transitions[len(basis.transitions) :]
+        reached = max(
+            _last_below(targets, len(basis.transitions)) for targets in (fresh, *self._fresh_calls())
+        )
+        while kept is not None and reached < (len(kept.basis.transitions) if kept.basis else 1):
+            kept = kept.basis
+        return self if kept is basis else self._without(basis, kept)
+
+    def _fresh_calls(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        assert self.basis is not None
+        return self.call_entries[len(self.basis.call_entries) :], self.returns[len(self.basis.returns) :]
+
+    def _without(self, basis: Tables, kept: Tables | None) -> Tables:
+        """Drop what `basis` has more than `kept`."""
+        states, all_states = (len(kept.transitions) if kept else 1), len(basis.transitions)
+        calls, all_calls = (len(kept.call_entries) if kept else 0), len(basis.call_entries)
+        rows, all_rows = (len(kept.returns) if kept else 0), len(basis.returns)
+
+        def renumbered(targets: NDArray[np.int32]) -> NDArray[np.int32]:
+            kinds = [targets >= RETURNS, targets >= all_states, targets <= SPACES, targets < -all_calls]
+            changes = [0, states - all_states, all_states - states, all_calls - calls]
+            return targets + np.select(kinds, changes, 0).astype(np.int32)
+
+        fresh = renumbered(self.transitions[all_states:])
+        entries, returns = self._fresh_calls()
+        return Tables(
+            cuts=self.cuts,
+            transitions=np.concatenate([self.transitions[:states], fresh]),
+            accepting=np.concatenate([self.accepting[:states], self.accepting[all_states:]]),
+            call_entries=np.concatenate([self.call_entries[:calls], renumbered(entries)]),
+            call_rows=np.concatenate(
+                [self.call_rows[:calls], self.call_rows[all_calls:] - np.int32(all_rows - rows)]
+            ),
+            returns=np.concatenate([self.returns[:rows], renumbered(returns)]),
+            labels=self.labels,
+            basis=kept,
+        )
+
+    def automaton(self, start: int, *, max_states: int, max_depth: int) -> Automaton:
+        """The automaton that begins in `start`.
+
+        After its states come copies of those in which whitespace leads back to themselves, one for each
+        character of it that may come: they count it.
+
+        Raises:
+            TooManyStatesError: it would have more than `max_states`.
+        """
+        spaces = self.transitions <= SPACES
+        spaced = np.unique(SPACES - self.transitions[spaces])
+        count = len(self.transitions)
+        total = count + len(spaced) * MAX_WHITESPACE
+        if total > max_states:
+            raise TooManyStatesError(max_states)
+        transitions = self.transitions.copy()
+        transitions[spaces] = count + np.searchsorted(spaced, SPACES - transitions[spaces])
+        byte_classes, kept = self._merged(transitions)
+        table = np.empty((total, len(kept)), dtype=np.int32)
+        table[:count] = transitions[:, kept]
+        repeated = np.tile(spaced, MAX_WHITESPACE)
+        table[count:] = table[repeated]
+        following = np.arange(count, total) + len(spaced)
+        # A column of whitespace is one of nothing else, if there are copies at all.
+        space = np.isin(self.cuts, _WHITESPACE)
+        table[count:, space[kept]] = np.where(following < total, following, DEAD)[:, None]
+        return Automaton(
+            byte_classes=byte_classes,
+            transitions=np.where(table >= RETURNS, table - np.int32(RETURNS - total), table),
+            accepting=np.concatenate([self.accepting, self.accepting[repeated]]),
+            start=start,
+            call_entries=self.call_entries,
+            call_rows=self.call_rows,
+            # A reader checks every row for the largest label, so the last row needs that many entries.
+            returns=np.concatenate([self.returns, np.zeros(self.labels, dtype=np.int32)]),
+            max_depth=max_depth,
+        )
+
+    def _merged(self, transitions: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Byte classes, and the column of each: equal columns become one class."""
+        if transitions.size > MAX_CELLS:
+            raise TooManyStatesError(MAX_CELLS // len(self.cuts))
+        merged: dict[bytes, int] = {}
+        columns = np.ascontiguousarray(transitions.T)
+        classes = [merged.setdefault(column.tobytes(), len(merged)) for column in columns]
+        kept = np.unique(classes, return_index=True)[1]
+        byte_classes = np.array(classes)[np.searchsorted(self.cuts, np.arange(256), side="right") - 1]
+        return byte_classes.astype(np.uint8), kept
+
+
+def tabulate(construction: Determinisation, basis: Tables | None = None) -> Tables:
+    """The tables of a construction, which goes on from the one that `basis` is of.
 
     Raises:
-        TooManyStatesError: it would have more states than the program may.
+        TooManyStatesError: they would be too large.
     """
-    construction = Determinisation(speller, final)
-    first = construction.run(start)
-    tables = _Tables(construction)
-    return Automaton(
-        byte_classes=tables.byte_classes,
-        transitions=tables.transitions,
-        accepting=tables.accepting,
-        start=first,
-        call_entries=np.concatenate(tables.call_entries).astype(np.int32),
-        call_rows=np.concatenate(tables.call_rows).astype(np.int32),
-        returns=np.concatenate(tables.returns).astype(np.int32),
-        max_depth=max_depth,
+    filling = _Filling(construction, basis)
+    return Tables(
+        cuts=filling.cuts,
+        transitions=filling.table,
+        accepting=filling.accepting,
+        call_entries=np.concatenate(filling.call_entries).astype(np.int32),
+        call_rows=np.concatenate(filling.call_rows).astype(np.int32),
+        returns=np.concatenate(filling.returns).astype(np.int32),
+        labels=max((len(callee.labels) for callee in construction.callees), default=0),
+        basis=basis,
     )
 
 
-class _Tables:
-    """The arrays of an automaton, filled in from a construction, most general first.
+class _Filling:
+    """Fills the tables, most general first."""
 
-    After its states come copies of those in which whitespace leads back to themselves, one for each
-    character of it that may come: they count it.
-    """
-
-    def __init__(self, construction: Determinisation) -> None:
+    def __init__(self, construction: Determinisation, basis: Tables | None) -> None:
         self._construction = construction
-        self._spaced = np.unique([after for _, after in construction.spaces]).astype(np.int64)
-        self._count = construction.count
-        total = self._count + len(self._spaced) * MAX_WHITESPACE
-        if total > construction.program.max_states:
-            raise TooManyStatesError(construction.program.max_states)
-        self._cuts = self._byte_cuts()
-        if total * len(self._cuts) > MAX_CELLS:
-            raise TooManyStatesError(MAX_CELLS // len(self._cuts))
-        self._table = np.zeros((total, len(self._cuts)), dtype=np.int32)
-        self.accepting = np.zeros(total, dtype=np.bool_)
-        self.call_entries: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-        self.call_rows: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-        self.returns: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-        self._calls = self._rows = 0
+        self._begun = len(basis.transitions) if basis else 1
+        """The first state that is not of the basis."""
+        self.cuts = self._byte_cuts(basis)
+        if construction.count * len(self.cuts) > MAX_CELLS:
+            raise TooManyStatesError(MAX_CELLS // len(self.cuts))
+        self.table = np.zeros((construction.count, len(self.cuts)), dtype=np.int32)
+        self.accepting = np.zeros(construction.count, dtype=np.bool_)
+        self.accepting[construction.accepting] = True
+        self.call_entries: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
+        self.call_rows: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
+        self.returns: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
+        self._calls, self._rows = construction.call_count, 0
+        if basis is not None:
+            self._fill_basis(basis)
         self._fill_calls()
         self._fill_moves()
-        for block in construction.blocks.values():
+        for block in construction.blocks:
             self._fill_block(block)
         self._fill_borders()
-        self._fill_copies()
-        self._fill_padding()
-        self.byte_classes, self.transitions = self._merged()
 
-    def _byte_cuts(self) -> NDArray[np.int64]:
-        moves = [(low, high) for _, low, high, _ in self._construction.moves + self._construction.ends]
-        for block in self._construction.blocks.values():
-            moves += [(low, high) for low, high, _ in block.plain]
-            moves += [(call.low, call.high) for call in block.calls]
-        ranges = np.array(list(dict.fromkeys(moves)), dtype=np.int64).reshape(-1, 2)
-        cuts = np.unique(np.concatenate([[0], _WHITESPACE, _WHITESPACE + 1, ranges[:, 0], ranges[:, 1] + 1]))
-        return cuts[cuts < 256]
+    def _byte_cuts(self, basis: Tables | None) -> NDArray[np.int64]:
+        ranges = {(low, high) for _, low, high, _ in self._construction.moves}
+        for block in self._construction.blocks:
+            ranges.update((low, high) for low, high, _ in block.plain)
+            ranges.update((call.low, call.high) for call in block.calls)
+        cuts = {0, *_WHITESPACE.tolist(), *(_WHITESPACE + 1).tolist()}
+        cuts.update(low for low, _ in ranges)
+        cuts.update(high + 1 for _, high in ranges)
+        if basis is not None:
+            cuts.update(basis.cuts.tolist())
+        return np.array(sorted(cuts - {256}), dtype=np.int64)
 
     def _columns(self, low: int, high: int) -> slice:
-        return slice(*np.searchsorted(self._cuts, (low, high + 1)).tolist())
+        return slice(*np.searchsorted(self.cuts, (low, high + 1)).tolist())
+
+    def _fill_basis(self, basis: Tables) -> None:
+        columns = np.searchsorted(basis.cuts, self.cuts, side="right") - 1
+        self.table[: self._begun] = basis.transitions[:, columns]
+        self.call_entries.append(basis.call_entries)
+        self.call_rows.append(basis.call_rows)
+        self.returns.append(basis.returns)
+        self._rows = len(basis.returns)
 
     def _fill_calls(self) -> None:
         """The calls of the construction, in its numbering; equal rows are kept once."""
         offsets: dict[tuple[int, ...], int] = {}
         returns: list[int] = []
+        rows = []
         for call in self._construction.calls:
             row = tuple(call.row)
             if row not in offsets:
-                offsets[row] = len(returns)
+                offsets[row] = self._rows + len(returns)
                 returns.extend(row)
-        calls = self._construction.calls
-        self.call_entries.append(np.array([call.entry for call in calls], dtype=np.int64))
-        self.call_rows.append(np.array([offsets[tuple(call.row)] for call in calls], dtype=np.int64))
-        self.returns.append(np.array(returns, dtype=np.int64))
-        self._calls, self._rows = len(calls), len(returns)
+            rows.append(offsets[row])
+        self.call_entries.append(np.array([call.entry for call in self._construction.calls], dtype=np.int32))
+        self.call_rows.append(np.array(rows, dtype=np.int32))
+        self.returns.append(np.array(returns, dtype=np.int32))
+        self._rows += len(returns)
 
     def _fill_moves(self) -> None:
-        construction = self._construction
-        total = len(self._table)
-        ends = [(state, low, high, total + label) for state, low, high, label in construction.ends]
-        moves = np.array(construction.moves + ends, dtype=np.int64).reshape(-1, 4)
-        low, high = np.searchsorted(self._cuts, moves[:, 1]), np.searchsorted(self._cuts, moves[:, 2] + 1)
-        for width in np.unique(high - low).tolist():
-            chosen = high - low == width
-            columns = low[chosen][:, None] + np.arange(width)
-            self._table[moves[chosen, 0][:, None], columns] = moves[chosen, 3][:, None]
-        first_copy = self._count + np.arange(len(self._spaced))
-        space = np.isin(self._cuts, _WHITESPACE)
-        for state, after in construction.spaces:
-            self._table[state, space] = first_copy[np.searchsorted(self._spaced, after)]
-        for (callee, members), number in construction.numbers.items():
-            self.accepting[number] = callee is construction.root and construction.final in members
+        moves = np.array(self._construction.moves, dtype=np.int64).reshape(-1, 4)
+        low, high = np.searchsorted(self.cuts, moves[:, 1]), np.searchsorted(self.cuts, moves[:, 2] + 1)
+        widths = high - low
+        begins = np.cumsum(widths) - widths
+        columns = np.arange(widths.sum()) + np.repeat(low - begins, widths)
+        self.table[np.repeat(moves[:, 0], widths), columns] = np.repeat(moves[:, 3], widths)
+        spaces = np.array(self._construction.spaces, dtype=np.int64).reshape(-1, 2)
+        columns = np.flatnonzero(np.isin(self.cuts, _WHITESPACE))
+        self.table[spaces[:, :1], columns] = SPACES - spaces[:, 1:]
 
     def _fill_block(self, block: Block) -> None:
-        states = slice(block.first, block.first + len(block.leaf.dfa.table) - 1)
-        targets = _numbers(block)
+        states = slice(block.first, block.first + len(block.targets))
+        targets = block.targets
         for low, high, column in block.plain:
-            self._table[states, self._columns(low, high)] = targets[:, column][:, None]
-        offsets: dict[tuple[int, int], NDArray[np.int64]] = {}  # rows depend on both
+            self.table[states, self._columns(low, high)] = targets[:, column][:, None]
         for call in block.calls:
-            key = (id(call.members), id(call.callee))
-            if key not in offsets:
-                offsets[key] = self._add_rows(call, targets)
-            numbers = self._calls + np.arange(len(call.members))
-            self.call_entries.append(np.full(len(call.members), call.entry))
-            self.call_rows.append(offsets[key])
-            self._calls += len(call.members)
-            self._table[block.first + call.members, self._columns(call.low, call.high)] = (
-                -1 - numbers[:, None]
-            )
-
-    def _add_rows(self, call: BlockCall, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Add the rows that the members of a call push; return their offsets."""
-        columns = [call.columns[procedure] for label in call.callee.labels for procedure in label]
-        rows = targets[call.members][:, columns]
-        offsets = self._rows + np.arange(len(rows)) * len(columns)
-        self.returns.append(rows.reshape(-1))
-        self._rows += rows.size
-        return offsets
+            columns = [call.columns[procedure] for label in call.callee.labels for procedure in label]
+            rows = targets[call.members][:, columns]
+            same = row_numbers(rows)
+            first = np.unique(same, return_index=True)[1]  # members that return alike make the same call
+            self.call_entries.append(np.full(len(first), call.entry))
+            self.call_rows.append(self._rows + np.arange(len(first)) * len(columns))
+            self.returns.append(rows[first].reshape(-1))
+            numbers = self._calls + same
+            self._calls += len(first)
+            self._rows += len(first) * len(columns)
+            self.table[block.first + call.members, self._columns(call.low, call.high)] = -1 - numbers[:, None]
 
     def _fill_borders(self) -> None:
         """Let states that begin a block go on as it does, and its accepting states as what comes after it."""
         construction = self._construction
+        pairs = [
+            (state, after)
+            for block in construction.blocks
+            for ending, after in block.after
+            for state in (block.first + ending).tolist()
+        ]
+        endings = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         for _ in range(2):  # what comes after a block may begin another
-            for state, block in construction.beginnings:
-                self._add(np.array([state]), block.first + block.leaf.dfa.start - 1)
-            for block in construction.blocks.values():
-                self._add(block.first + np.flatnonzero(block.leaf.dfa.accepting[1:]), block.after)
+            for state, start in construction.beginnings:
+                self._go_on(np.array([[state, start]]))
+            self._go_on(endings)
 
-    def _add(self, states: NDArray[np.int64], other: int) -> None:
-        rows = self._table[states]
-        self._table[states] = np.where(rows == DEAD, self._table[other], rows)
-        self.accepting[states] |= self.accepting[other]
-
-    def _fill_copies(self) -> None:
-        repeated = np.tile(self._spaced, MAX_WHITESPACE)
-        copies = np.arange(self._count, len(self._table))
-        self._table[copies] = self._table[repeated]
-        self.accepting[copies] = self.accepting[repeated]
-        following = copies + len(self._spaced)
-        space = np.isin(self._cuts, _WHITESPACE)
-        self._table[np.ix_(copies, space)] = np.where(following < len(self._table), following, DEAD)[:, None]
-
-    def _fill_padding(self) -> None:
-        """A reader checks every row for the largest label, so the last row needs that many entries."""
-        widest = max((end[3] + 1 for end in self._construction.ends), default=0)
-        self.returns.append(np.zeros(widest, dtype=np.int64))
-
-    def _merged(self) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-        """Byte classes and transitions: equal columns become one class."""
-        merged: dict[bytes, int] = {}
-        columns = np.ascontiguousarray(self._table.T)
-        classes = [merged.setdefault(column.tobytes(), len(merged)) for column in columns]
-        kept = np.unique(classes, return_index=True)[1]
-        byte_classes = np.array(classes)[np.searchsorted(self._cuts, np.arange(256), side="right") - 1]
-        return byte_classes.astype(np.uint8), np.ascontiguousarray(self._table[:, kept])
+    def _go_on(self, pairs: NDArray[np.int64]) -> None:
+        """Let states, none of them twice, have the moves of others besides their own."""
+        states, others = pairs.T
+        rows, more = self.table[states], self.table[others]
+        self.table[states] = np.where(rows == DEAD, more, rows)
+        self.accepting[states] |= self.accepting[others]
 
 
-def _numbers(block: Block) -> NDArray[np.int64]:
-    """(states, columns): where the states of a block lead."""
-    targets = block.leaf.dfa.table[1:]
-    return np.where(targets == DEAD, DEAD, targets + (block.first - 1))
+def _last_below(targets: NDArray[np.int32], bound: int) -> int:
+    """The largest of the targets that are below `bound`, at least 0."""
+    return int(np.where(targets < bound, targets, 0).max(initial=0))

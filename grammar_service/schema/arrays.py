@@ -53,7 +53,7 @@ class ArrayProcedure:
             for schemas, shape, following in self._choices(position):
                 after = self._state_after(following)
                 if shape is not None:
-                    self._writer.shape(shape, before, after)
+                    self._writer.shapes((shape,), before, after)
                 else:
                     self._writer.value(schemas, before, after)
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from grammar_service.automata.speller import Speller
 from grammar_service.schema.arrays import ArrayProcedure
-from grammar_service.schema.document import Document
 from grammar_service.schema.objects import ObjectProcedure, alternatives
-from grammar_service.schema.reader import Reader
 from grammar_service.schema.shape import ArrayShape
-from grammar_service.schema.writer import Whitespace, Writer
+from grammar_service.schema.writer import Writer
 
 
-def write_schema(
-    document: Document, speller: Speller, start: int, final: int, *, strict: bool, whitespace: Whitespace
-) -> None:
-    """Add the values that satisfy `document` to the program, from `start` to `final`.
+def write_bodies(writer: Writer) -> None:
+    """Add the arrays and objects that a writer has only called so far.
 
     Raises:
         InvalidRequestError: the schema is malformed, cannot be enforced, or exceeds a limit.
     """
-    writer = Writer(speller, Reader(document, strict=strict), whitespace)
-    writer.value((document.root,), start, final)
     while writer.unwritten:
         shape, entry, procedure = writer.unwritten.pop()
         if isinstance(shape, ArrayShape):

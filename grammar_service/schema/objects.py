@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, product
 from math import prod
@@ -13,8 +13,8 @@ from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Procedure
 from grammar_service.automata.spelling import Spelling
 from grammar_service.schema.document import UnsupportedSchemaError
+from grammar_service.schema.keys import Keys, KeyTrie
 from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Witness, joined
-from grammar_service.schema.text import StringShape
 from grammar_service.schema.writer import Writer
 
 MAX_ALTERNATIVES = 256
@@ -24,24 +24,19 @@ MAX_KINDS = 64
 """The most kinds of keys that patterns may make of the undeclared ones."""
 
 
-@dataclass(eq=False)
-class _Key:
-    """A node of the trie of keys that may come next; nodes are shared between tries and never changed."""
+class _Next(NamedTuple):
+    """The declared keys that may come next."""
 
-    children: dict[str, _Key] = field(default_factory=dict)
-    value: int | None = None
-    """The state in which the value of the key that ends here begins, its closing quote not yet read."""
+    trie: KeyTrie
+    goals: tuple[int, ...] = ()
+    """States of the program: one of the keys can be followed by a valid rest exactly if one of these can."""
 
-    def with_key(self, key: str, value: int, position: int = 0) -> _Key:
-        """This trie and one key more."""
-        if position == len(key):
-            return _Key(self.children, value)
-        child = self.children.get(key[position]) or _Key()
-        return _Key({**self.children, key[position]: child.with_key(key, value, position + 1)}, self.value)
 
-    @property
-    def empty(self) -> bool:
-        return not self.children and self.value is None
+class _Others(NamedTuple):
+    """Keys that are not declared, all alike."""
+
+    close: int
+    """The state that reads their closing quote."""
 
 
 class _Tally(NamedTuple):
@@ -103,8 +98,8 @@ class ObjectProcedure:
         self._limit = shape.min_properties if shape.max_properties is None else shape.max_properties
         """Members are counted up to here."""
         self._required = frozenset(shape.required)
-        self._keys: dict[_Key, int] = {}
-        self._free: dict[_Tally, int | None] = {}
+        self._keys = Keys(writer.program)
+        self._free: dict[_Tally, int | _Others | None] = {}
 
     def write(self, entry: int) -> None:
         """Add the members and the closing brace, from the state after the opening one.
@@ -114,39 +109,46 @@ class ObjectProcedure:
         """
         self._check_counts()
         counts = range(self._limit + 1)
-        keys = {count: _Key() for count in counts}
+        keys = dict.fromkeys(counts, self._undeclared)
         after_all = True
-        for key in reversed(joined(dict(self._shape.properties), self._shape.required)):
+        for key in reversed(self._declared):
             schemas = self._schemas(key)
             required = key in self._required
             starts = {count: self._member(schemas, count, keys, after_all) for count in counts}
             if required:  # nothing after it may come before it
-                keys = {count: _Key() for count in counts}
+                keys = dict.fromkeys(counts, _Next(KeyTrie()))
             for count, start in starts.items():
                 if start is not None:
-                    keys[count] = keys[count].with_key(key, start)
+                    keys[count] = self._with_key(keys[count], key, start)
             after_all = after_all and not required
         before = self._writer.spaces(entry)
         self._next_key(before, keys[0], self._free_keys(_Tally(0, frozenset())) if after_all else None)
         if after_all and self._complete(_Tally(0, frozenset())):
             self._writer.program.end(before, 0x7D, self._procedure)
+        self._keys.finish()
+
+    def _with_key(self, following: _Next, key: str, close: int) -> _Next:
+        goal = self._writer.program.state()
+        self._writer.program.epsilon[goal] += (close, *following.goals)
+        return _Next(following.trie.with_key(key, close), (goal,))
 
     def _schemas(self, key: str) -> Schemas:
         allowed = self._names is None or self._names.accepts(key)
         return self._shape.value(key) if allowed else (NEVER,)
 
-    def _member(self, schemas: Schemas, count: int, keys: dict[int, _Key], after_all: bool) -> int | None:
-        """The state in which the value of a declared key begins, `count` members being before it."""
+    def _member(self, schemas: Schemas, count: int, keys: dict[int, _Next], after_all: bool) -> int | None:
+        """The state that reads the closing quote of a declared key, `count` members being before it."""
         following = self._counted(count)
         if following is None:
             return None
         program = self._writer.program
-        value, after = program.state(), program.state()
-        self._writer.value(schemas, value, after)
+        close, quoted, after = program.state(), program.state(), program.state()
+        program.read(close, b'"', quoted)
+        self._writer.value(schemas, self._colon(quoted), after)
         tally = _Tally(following, frozenset())
         free = self._free_keys(tally) if after_all else None
         self._after_member(after, keys[following], free, complete=after_all and self._complete(tally))
-        return value
+        return close
 
     def _counted(self, count: int) -> int | None:
         """The count after one member more; None if there may be none."""
@@ -159,40 +161,35 @@ class ObjectProcedure:
             self._shape.witnesses
         )
 
-    def _after_member(self, source: int, keys: _Key, free: int | None, *, complete: bool) -> None:
+    def _after_member(self, source: int, keys: _Next, free: int | _Others | None, *, complete: bool) -> None:
         source = self._writer.spaces(source)
         if complete:
             self._writer.program.end(source, 0x7D, self._procedure)
-        if not keys.empty or free is not None:
+        if not keys.trie.empty or free is not None:
             self._next_key(self._writer.separator(source, b","), keys, free)
 
-    def _next_key(self, source: int, keys: _Key, free: int | None) -> None:
-        if not keys.empty:
-            self._writer.program.read(source, b'"', self._key(keys))
-        if free is not None:
-            self._writer.program.read(source, b'"', free)
+    def _next_key(self, source: int, keys: _Next, free: int | _Others | None) -> None:
+        program = self._writer.program
+        if isinstance(free, _Others):
+            start = self._keys.entry(keys.trie, free.close, (*keys.goals, free.close))
+            program.read(source, b'"', start)
+        else:
+            if not keys.trie.empty:
+                program.read(source, b'"', self._keys.entry(keys.trie, None, keys.goals))
+            if free is not None:
+                program.read(source, b'"', free)
 
-    def _key(self, node: _Key) -> int:
-        """The state of a node of the keys, after the opening quote."""
-        if node not in self._keys:
-            state = self._keys[node] = self._writer.program.state()
-            for character, child in node.children.items():
-                self._writer.speller.character(state, character, Spelling.JSON_CANONICAL, self._key(child))
-            if node.value is not None:
-                self._writer.program.epsilon[self._colon(state)].append(node.value)
-        return self._keys[node]
-
-    def _colon(self, source: int) -> int:
+    def _colon(self, quoted: int) -> int:
         """The state in which a value begins, after the closing quote of its key and the colon."""
-        quoted = self._writer.program.state()
-        self._writer.program.read(source, b'"', quoted)
         return self._writer.separator(self._writer.spaces(quoted), b":")
 
-    def _free_keys(self, tally: _Tally) -> int | None:
+    def _free_keys(self, tally: _Tally) -> int | _Others | None:
         """The state after the opening quote of a key that is not declared; None if there is none."""
         if tally in self._free:
             return self._free[tally]
         following = self._counted(tally.members)
+        if following is not None and self._uniform is not None:
+            return self._uniform_key(tally, following, self._uniform)
         start = None
         if following is not None and self._kinds:
             start = self._writer.program.state()
@@ -203,14 +200,25 @@ class ObjectProcedure:
                 self._free_member(start, language, schemas, following_tally)
         return start
 
+    def _uniform_key(self, tally: _Tally, following: int, schemas: Schemas) -> _Others:
+        """Add a member of any key but the declared ones."""
+        program = self._writer.program
+        others = self._free[tally] = _Others(program.state())
+        quoted, after = program.state(), program.state()
+        program.read(others.close, b'"', quoted)
+        self._writer.value(schemas, self._colon(quoted), after)
+        tally = _Tally(following, tally.witnessed)
+        self._after_member(after, self._undeclared, self._free_keys(tally), complete=self._complete(tally))
+        return others
+
     def _free_member(self, start: int, language: Dfa, schemas: Schemas, tally: _Tally) -> None:
         program = self._writer.program
-        quoted, after = program.state(), program.state()
-        program.epsilon[start].append(
-            self._writer.speller.language(language, Spelling.JSON_CANONICAL, quoted)
-        )
+        close, quoted, after = program.state(), program.state(), program.state()
+        program.epsilon[start].append(self._writer.speller.language(language, Spelling.JSON_CANONICAL, close))
+        program.read(close, b'"', quoted)
         self._writer.value(schemas, self._colon(quoted), after)
-        self._after_member(after, _Key(), self._free_keys(tally), complete=self._complete(tally))
+        nothing = _Next(KeyTrie())
+        self._after_member(after, nothing, self._free_keys(tally), complete=self._complete(tally))
 
     def _choices(self, tally: _Tally) -> Iterator[tuple[Dfa, Schemas, frozenset[Witness]]]:
         """The undeclared members that may come next: keys, what their values satisfy, and what they witness.
@@ -229,13 +237,38 @@ class ObjectProcedure:
                     among = language
                     for witness in witnesses:
                         among = among.intersection(witness_keys(witness, self._writer), max_states=limit)
-                    if not among.is_empty():
+                    if not among.empty:
                         values = joined(schemas, *(witness.schemas for witness in witnesses))
                         yield among, values, frozenset(witnesses)
 
     def _by_value(self, witness: Witness) -> bool:
         """Whether not every value bears witness."""
         return self._writer.reader.shapes(witness.schemas) != (ANYTHING,) if witness.schemas else False
+
+    @cached_property
+    def _declared(self) -> tuple[str, ...]:
+        return joined(dict(self._shape.properties), self._shape.required)
+
+    @cached_property
+    def _undeclared(self) -> _Next:
+        """The keys that undeclared ones must not be, as far as a trie excludes them."""
+        root = KeyTrie()
+        if self._uniform is not None:
+            for key in self._declared:
+                root = root.with_key(key, None)
+        return _Next(root)
+
+    @cached_property
+    def _uniform(self) -> Schemas | None:
+        """What the value of every undeclared key must satisfy; None if it differs from key to key, or if
+        there may be none."""
+        shape = self._shape
+        if shape.closed or shape.names or shape.witnesses:
+            return None
+        if not all(rule.for_all_but(self._declared) for rule in shape.rules):
+            return None
+        schemas = joined(*(rule.schemas for rule in shape.rules))
+        return schemas if self._writer.reader.shapes(schemas) else None
 
     @cached_property
     def _names(self) -> Dfa | None:
@@ -250,10 +283,10 @@ class ObjectProcedure:
             UnsupportedSchemaError: there are too many kinds.
         """
         shape, limit = self._shape, self._writer.program.max_states
-        if shape.closed and not shape.patterned:
+        for_all = joined(*(rule.schemas for rule in shape.rules if rule.for_all_but(self._declared)))
+        if (shape.closed and not shape.patterned) or not self._writer.reader.shapes(for_all):
             return []
-        declared = frozenset(joined(dict(shape.properties), shape.required))
-        undeclared = Dfa.words(declared).complement() if declared else Dfa.everything()
+        undeclared = Dfa.words(self._declared).complement() if self._declared else Dfa.everything()
         if shape.closed:
             patterned = Dfa.words([])
             for pattern in shape.patterned:
@@ -261,10 +294,9 @@ class ObjectProcedure:
             undeclared = undeclared.intersection(patterned, max_states=limit)
         if self._names is not None:
             undeclared = undeclared.intersection(self._names, max_states=limit)
-        kinds: list[tuple[Dfa, Schemas]] = [(undeclared, ())]
+        kinds: list[tuple[Dfa, Schemas]] = [(undeclared, for_all)]
         for rule in shape.rules:
-            if rule.keys == StringShape(excluded=rule.keys.excluded) and rule.keys.excluded <= declared:
-                kinds = [(language, joined(schemas, rule.schemas)) for language, schemas in kinds]
+            if rule.for_all_but(self._declared):
                 continue
             keys = self._writer.language(rule.keys)
             kinds = [
@@ -274,11 +306,11 @@ class ObjectProcedure:
                     (language.intersection(keys, max_states=limit), joined(schemas, rule.schemas)),
                     (language.difference(keys, max_states=limit), schemas),
                 )
-                if not part[0].is_empty()
+                if not part[0].empty
             ]
             if len(kinds) > MAX_KINDS:
                 raise _refusal(shape, "patternProperties", f"they make more than {MAX_KINDS} kinds of keys")
-        return [kind for kind in kinds if self._writer.reader.shapes(kind[1]) and not kind[0].is_empty()]
+        return [kind for kind in kinds if self._writer.reader.shapes(kind[1]) and not kind[0].empty]
 
     def _check_counts(self) -> None:
         """Refuse a count that undeclared keys would have to reach: they may repeat, and then count once."""

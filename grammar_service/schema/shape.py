@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TypeVar
@@ -94,6 +94,11 @@ class Rule:
 
     keys: StringShape
     schemas: Schemas
+
+    def for_all_but(self, declared: Collection[str]) -> bool:
+        """Whether it holds for every key that is not among `declared`."""
+        excluded = self.keys.excluded
+        return self.keys == StringShape(excluded=excluded) and excluded.issubset(declared)
 
 
 @dataclass(frozen=True)

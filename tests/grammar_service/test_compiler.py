@@ -61,6 +61,7 @@ def test_without_strict_a_schema_has_json_schemas_own_meaning() -> None:
         ("COMPACT", '{"a": [1,2],"b":{}}', False),
         ("FLEXIBLE", '{"a": [1, 2], "b": {}}', True),
         ("FLEXIBLE", '{\n  "a" : [\n1\t,2 ],\r\n"b":{ }  }', True),
+        ("FLEXIBLE", '{ "a" : [ 1 , 2.5\t, "b", null ] , "b" : { "c" : true } }', True),
         ("FLEXIBLE", '{"a":' + " " * 20 + "[]}", True),
         ("FLEXIBLE", '{"a":' + " " * 21 + "[]}", False),
     ],

@@ -72,7 +72,7 @@ def test_the_reversal_reads_from_the_end(pattern: str) -> None:
 def test_the_complement_has_everything_else(pattern: str) -> None:
     dfa = fullmatch(pattern)
     assert members(dfa.complement()) == set(SHORT) - matching(pattern)
-    assert dfa.intersection(dfa.complement(), max_states=LIMIT).is_empty()
+    assert dfa.intersection(dfa.complement(), max_states=LIMIT).empty
     assert members(dfa.complement().complement()) == matching(pattern)
 
 
@@ -101,8 +101,8 @@ def test_lengths_count_characters(least: int, most: int | None) -> None:
 
 def test_the_empty_language_is_empty_and_stays_so() -> None:
     nothing = Dfa.words([])
-    assert nothing.is_empty()
-    assert nothing.intersection(Dfa.everything(), max_states=LIMIT).is_empty()
+    assert nothing.empty
+    assert nothing.intersection(Dfa.everything(), max_states=LIMIT).empty
     assert members(nothing.union(Dfa.words(["a"]), max_states=LIMIT)) == {"a"}
     assert members(nothing.complement()) == set(SHORT)
     assert members(nothing.star(max_states=LIMIT)) == {""}

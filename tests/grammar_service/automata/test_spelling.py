@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grammar_service.automata.basis import determinise
 from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Program
 from grammar_service.automata.speller import Speller
 from grammar_service.automata.spelling import Spelling
-from grammar_service.automata.tabulate import determinise
 from grammar_service.regex.automaton import fullmatch
 from protos.automaton import Automaton
 

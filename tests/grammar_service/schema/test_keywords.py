@@ -27,6 +27,27 @@ NODE = {
 }
 
 CASES: list[tuple[Any, list[Any], list[Any]]] = [
+    (
+        {
+            "properties": {"é": {"type": "null"}, "ab": {"type": "null"}},
+            "additionalProperties": {"type": "integer"},
+        },
+        [{"é": None, "ab": None}, {"ab": None, "abc": 1, "a": 2, "": 3}, {"éé": 1}, {"ab": None, "b": 1}],
+        [{"ab": 1}, {"a": None}, {"b": 1, "ab": 1}, {"é": 1}],
+    ),
+    (
+        {
+            "anyOf": [
+                {"properties": {"a": {"type": "integer"}, "ab": {"type": "null"}}, "required": ["a"]},
+                {
+                    "properties": {"a": {"type": "string"}, "b": {"type": "null"}},
+                    "additionalProperties": False,
+                },
+            ]
+        },
+        [{"a": 1, "b": 2, "ac": []}, {"a": "x", "b": None}, {"b": None}, {"a": 1, "ab": None}],
+        [{"a": "x", "c": 1}, {"ab": None}, {"a": 1, "ab": 2}, {"b": 2}],
+    ),
     ({"type": "string"}, ["", "a", 'quote " and \\ and \n', "é", "😀"], [1, None, [], {}, True]),
     ({"type": "integer"}, [0, -1, 12345678901234567890], [1.5, "1", True]),
     ({"type": "number"}, [0, -1.5, 1e100, 1e-7], ["1", None]),
@@ -383,7 +404,7 @@ def test_what_is_wrong_or_unsupported_is_named_with_its_place(
         {"type": "string", "pattern": "^a$", "minLength": 2},
         {"type": "string", "enum": [1]},
         {"type": "object", "properties": {"a": False}, "required": ["a"]},
-        {"type": "object", "required": ["a"], "additionalProperties": False},
+        {"type": "object", "required": ["a"], "additionalProperties": True, "additionalProperties": False},
         {"type": "array", "items": False, "minItems": 1},
         {
             "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}},
@@ -413,7 +434,6 @@ def test_an_alternative_that_nothing_satisfies_is_never_begun(compile_schema: Co
         ({"type": "array", "minItems": 10**12}, "more than 100000 states"),
         ({"type": "string", "maxLength": 10**12}, "more than 100000 states"),
         ({"type": "string", "pattern": "^(a|b)*a(a|b){9}$", "maxLength": 9000}, "more than 100000 states"),
-        ({"properties": {"x" * 5000: {}}}, "nested too deeply"),
         ({"minimum": 10**500}, "out of range"),
     ],
     ids=lambda case: re.sub(r"(.)\1{9,}", r"\1", json.dumps(case))[:50],
