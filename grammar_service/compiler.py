@@ -9,16 +9,14 @@ from grammar_service.automata.speller import Speller
 from grammar_service.automata.spelling import Spelling
 from grammar_service.limits import Limits
 from grammar_service.regex.automaton import fullmatch
-from grammar_service.schema.construction import write_bodies
-from grammar_service.schema.document import Document, parse_document
+from grammar_service.schema.construction import write_schema
 from grammar_service.schema.prelude import Prelude, prelude
-from grammar_service.schema.reader import Reader
-from grammar_service.schema.writer import Whitespace, Writer
+from grammar_service.schema.writer import Whitespace
 from protos import automaton_pb2, grammar_pb2
 from protos.automaton import Automaton
 from protos.errors import InvalidRequestError
 
-COMPILER_VERSION = "2"
+COMPILER_VERSION = "3"
 """Changes whenever the automaton of any grammar does, so that no cache serves an old one."""
 
 _WHITESPACE = {
@@ -27,6 +25,10 @@ _WHITESPACE = {
     grammar_pb2.WHITESPACE_COMPACT: Whitespace.COMPACT,
     grammar_pb2.WHITESPACE_FLEXIBLE: Whitespace.FLEXIBLE,
 }
+
+
+class UnsatisfiableError(InvalidRequestError):
+    """The grammar contradicts itself: it allows no answer at all."""
 
 
 def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> automaton_pb2.Automaton:
@@ -49,23 +51,26 @@ def _compiled(grammar: grammar_pb2.Grammar, limits: Limits) -> Automaton:
     else:
         speller = Speller(Program(max_states=limits.max_states))
     start, final = speller.program.state(), speller.program.state()
-    _write(grammar, speller, common, start, final)
+    _write(grammar, speller, common, start, final, limits=limits)
     if not speller.program.trimmed(start, final):
-        raise InvalidRequestError("nothing can satisfy this grammar")
+        raise UnsatisfiableError("nothing can satisfy this grammar")
     basis = common.basis if common else None
     return determinise(speller, start, final, max_depth=limits.max_depth, basis=basis)
 
 
 def _write(
-    grammar: grammar_pb2.Grammar, speller: Speller, common: Prelude | None, start: int, final: int
+    grammar: grammar_pb2.Grammar,
+    speller: Speller,
+    common: Prelude | None,
+    start: int,
+    final: int,
+    *,
+    limits: Limits,
 ) -> None:
     source = grammar.WhichOneof("source")
     if common is not None:
         strict = grammar.strict if grammar.HasField("strict") else True
-        document = Document(parse_document(grammar.json_schema))
-        writer = Writer(speller, Reader(document, strict=strict), common.known.copy())
-        writer.value((document.root,), start, final)
-        write_bodies(writer)
+        write_schema(grammar.json_schema, speller, common.known, start, final, strict=strict, limits=limits)
     elif source == "regex":
         _write_language(fullmatch(grammar.regex), speller, start, final)
     elif source == "choice":

@@ -13,9 +13,6 @@ from grammar_service.schema.shape import ArrayShape, Schemas, Shape
 from grammar_service.schema.text import StringShape
 from grammar_service.schema.writer import Writer
 
-MAX_UNIQUE_VALUES = 8
-"""The most different values that items may have for `uniqueItems` to be enforced: each subset is a state."""
-
 
 class _Position(NamedTuple):
     """Where an array is, after some items."""
@@ -31,8 +28,12 @@ class _Position(NamedTuple):
 class ArrayProcedure:
     """Writes one array shape: `write` adds everything between its brackets."""
 
-    def __init__(self, writer: Writer, shape: ArrayShape, procedure: Procedure) -> None:
+    def __init__(
+        self, writer: Writer, shape: ArrayShape, procedure: Procedure, *, max_unique_values: int
+    ) -> None:
+        """`max_unique_values` are the most values that items may have for `uniqueItems` to be enforced."""
         self._writer = writer
+        self._max_unique_values = max_unique_values
         self._shape = shape
         self._procedure = procedure
         self._single = self._single_values() if shape.unique and shape.max_items not in (0, 1) else None
@@ -117,17 +118,15 @@ class ArrayProcedure:
             raise self._refusal("it cannot stand beside contains")
         kinds = dict.fromkeys([*self._shape.prefix, self._shape.items])
         values = {schemas: tuple(self._separate(schemas)) for schemas in kinds}
-        if len({value for group in values.values() for value in group}) > MAX_UNIQUE_VALUES:
-            raise self._refusal(f"items may have more than {MAX_UNIQUE_VALUES} different values")
+        most = self._max_unique_values
+        if len({value for group in values.values() for value in group}) > most:
+            raise self._refusal(f"items may have more than {most} different values (max_unique_values)")
         return values
 
     def _separate(self, schemas: Schemas) -> Iterator[Shape]:
         seen = set()
         for shape in self._writer.reader.shapes(schemas):
-            finite = (not shape.number or shape.number.values is not None) and (
-                not shape.string or shape.string.values is not None
-            )
-            if shape.array or shape.object or not finite:
+            if not shape.listed:
                 raise self._refusal("it is supported for items of a few listed values only")
             for value in _singletons(shape):
                 if value not in seen:

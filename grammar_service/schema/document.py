@@ -1,15 +1,13 @@
-"""A JSON Schema document: its places, and what refers to them."""
+"""A JSON Schema document and its places."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from urllib.parse import unquote, urljoin
+from urllib.parse import urljoin
 
 from protos.errors import InvalidRequestError
 
@@ -43,6 +41,12 @@ class Place:
     """It is read by JSON Schema's letter even where the document is read strictly, for it is a condition."""
     negated: bool = False
     """It stands for what does not satisfy the sub-schema."""
+    either: tuple[Place, ...] = ()
+    """If given, it stands for what satisfies any of these, and for nothing of its own."""
+    anchored: frozenset[str] = field(default=frozenset(), compare=False)
+    """The URIs of all resources that have dynamic anchors."""
+    scope: tuple[str, ...] = ()
+    """Those of them that were entered on the way here, each once: the dynamic scope, as far as it matters."""
 
     def child(self, *tokens: str | int) -> Place:
         """The sub-schema reached by these keys and indices."""
@@ -53,15 +57,22 @@ class Place:
             shadowed = place.alone and isinstance(schema, dict) and "$ref" in schema
             base = place.base if shadowed else resource(place.base, schema)
             place = replace(place, pointer=pointer, schema=schema, base=base)
+            if base in place.anchored:
+                place = place.entered(place.scope)
         return place
+
+    def entered(self, scope: tuple[str, ...]) -> Place:
+        """This sub-schema, reached from within `scope`."""
+        new = self.base in self.anchored and self.base not in scope
+        return replace(self, scope=(*scope, self.base) if new else scope)
 
     def negation(self) -> Place:
         """What does not satisfy this sub-schema."""
-        return replace(self, negated=not self.negated, lenient=True)
+        return replace(self.condition(), negated=not self.negated)
 
     def condition(self) -> Place:
         """This sub-schema, read by the letter."""
-        return replace(self, lenient=True)
+        return replace(self, lenient=True, either=tuple(place.condition() for place in self.either))
 
     def refuse(self, keyword: str, why: str) -> UnsupportedSchemaError:
         """The error that says why `keyword` cannot stand here."""
@@ -73,21 +84,53 @@ def resource(base: str, schema: Any) -> str:
     identifier = schema.get("$id") if isinstance(schema, dict) else None
     if not isinstance(identifier, str) or identifier.startswith("#"):
         return base
-    return urljoin(base, identifier).partition("#")[0]
+    return resolved(base, identifier).partition("#")[0]
 
 
-def parse_document(text: str) -> Place:
+def resolved(base: str, reference: str) -> str:
+    """The URI that a reference stands for within the resource `base` (RFC 3986, section 5)."""
+    if reference.startswith("#"):  # urljoin loses a base that is a URN
+        return base + reference
+    try:
+        return urljoin(base, reference)
+    except ValueError as error:
+        raise InvalidRequestError(f"the schema has {reference!r} where a URI should stand") from error
+
+
+def is_old(schema: Any) -> bool:
+    """Whether a document says that it is of a draft up to 7, where nothing is read beside a `$ref`."""
+    draft = schema.get("$schema") if isinstance(schema, dict) else None
+    return isinstance(draft, str) and bool(_OLD_DRAFT.search(draft))
+
+
+def parse_document(text: str, *, max_depth: int) -> Place:
     """The root of the document in `text`. Numbers with a point or an exponent become `Decimal`.
 
     Raises:
-        InvalidRequestError: it is not JSON, or uses numbers that JSON does not have.
+        InvalidRequestError: it is not JSON, nests deeper than `max_depth`, or uses numbers that JSON has not.
     """
     try:
-        return Place("", json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=_refused))
+        root = json.loads(text, parse_float=_decimal, parse_int=_integer, parse_constant=_refused)
     except RecursionError:
         raise InvalidRequestError("the schema is nested too deeply") from None
     except ValueError as error:
         raise InvalidRequestError(f"the schema is not valid JSON: {error}") from error
+    _check_depth(root, max_depth=max_depth)
+    return Place("", root)
+
+
+def _check_depth(root: Any, *, max_depth: int) -> None:
+    level = [root]
+    for _ in range(max_depth + 1):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, dict | list)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise InvalidRequestError(f"the schema is nested more than {max_depth} deep (max_schema_depth)")
 
 
 def _decimal(digits: str) -> Decimal:
@@ -110,82 +153,4 @@ def _refused(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-class Document:
-    """A schema, with what its references refer to. Only the document itself is ever looked at."""
-
-    def __init__(self, root: Place) -> None:
-        draft = root.schema.get("$schema") if isinstance(root.schema, dict) else None
-        alone = isinstance(draft, str) and bool(_OLD_DRAFT.search(draft))
-        self.root = replace(root, base=resource("", root.schema), alone=alone)
-        self._dynamic: Counter[str] = Counter()
-        self._named: dict[str, Place] | None = None
-
-    def follow(self, place: Place, keyword: str) -> Place:
-        """The place that a reference refers to: by pointer (RFC 6901), anchor or identifier.
-
-        Raises:
-            UnsupportedSchemaError: it is malformed, leads nowhere, or leads out of the document.
-        """
-        reference = place.schema[keyword]
-        if not isinstance(reference, str):
-            raise place.refuse(keyword, "must be a string")
-        name, _, fragment = urljoin(place.base, reference).partition("#")
-        fragment = unquote(fragment)
-        if keyword == "$dynamicRef" and self._names() and self._dynamic[fragment] > 1:
-            raise place.refuse(keyword, f"there is more than one $dynamicAnchor {fragment!r}")
-        if not fragment or fragment.startswith("/"):
-            target = self.root if name == self.root.base else self._names().get(name)
-            tokens = fragment.split("/")[1:]
-        else:
-            target, tokens = self._names().get(f"{name}#{fragment}"), []
-        if target is None:
-            raise place.refuse(keyword, f"{reference!r} is nowhere in this document, and others are not read")
-        for token in tokens:
-            key = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(target.schema, dict) and key in target.schema:
-                target = target.child(key)
-            elif isinstance(target.schema, list) and key.isdigit() and int(key) < len(target.schema):
-                target = target.child(int(key))
-            else:
-                raise place.refuse(keyword, f"{reference!r} leads nowhere")
-        return replace(target, lenient=place.lenient)
-
-    def _names(self) -> dict[str, Place]:
-        """Every sub-schema that has an identifier or an anchor, by its URI."""
-        if self._named is None:
-            self._named = {}
-            stack = [self.root]
-            while stack:
-                place = stack.pop()
-                stack.extend(_children(place))
-                if not isinstance(place.schema, dict):
-                    continue
-                self._named.setdefault(place.base, place)
-                for keyword in ("$anchor", "$dynamicAnchor", "$id"):
-                    anchor = place.schema.get(keyword)
-                    self._dynamic[str(anchor)] += keyword == "$dynamicAnchor" and anchor is not None
-                    if isinstance(anchor, str) and (keyword != "$id" or anchor.startswith("#")):
-                        self._named.setdefault(f"{place.base}#{anchor.removeprefix('#')}", place)
-        return self._named
-
-
-def _children(place: Place) -> Iterator[Place]:
-    """The sub-schemas right below a place; what stands in other keywords is data."""
-    if not isinstance(place.schema, dict):
-        return
-    for keyword, value in place.schema.items():
-        if keyword in _ONE_SCHEMA and isinstance(value, dict):
-            yield place.child(keyword)
-        if keyword in _SCHEMA_LISTS and isinstance(value, list):
-            yield from (place.child(keyword, index) for index in range(len(value)))
-        if keyword in _SCHEMA_MAPS and isinstance(value, dict):
-            yield from (place.child(keyword, key) for key in value)
-
-
 _OLD_DRAFT = re.compile(r"json-schema\.org/draft-0[1-7]\b")
-_ONE_SCHEMA = {
-    *("additionalItems", "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames"),
-    *("then", "unevaluatedItems", "unevaluatedProperties"),
-}
-_SCHEMA_LISTS = {"allOf", "anyOf", "items", "oneOf", "prefixItems"}
-_SCHEMA_MAPS = {"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"}

@@ -9,11 +9,8 @@ from grammar_service.automata.basis import Basis, settle
 from grammar_service.automata.program import Program
 from grammar_service.automata.speller import Speller
 from grammar_service.limits import Limits
-from grammar_service.schema.construction import write_bodies
-from grammar_service.schema.document import Document, parse_document
-from grammar_service.schema.reader import Reader
-from grammar_service.schema.text import ANY_STRING
-from grammar_service.schema.writer import Known, Whitespace, Writer
+from grammar_service.schema.construction import write_schema
+from grammar_service.schema.writer import Known, Whitespace
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +28,13 @@ class Prelude:
 @lru_cache
 def prelude(whitespace: Whitespace) -> Prelude:
     """The prelude of schemas with this whitespace."""
-    program = Program(max_states=Limits().max_states)
-    speller = Speller(program)
-    writer = Writer(speller, Reader(Document(parse_document("true")), strict=False), Known(whitespace))
-    strings = settle(speller, [writer.string((ANY_STRING,))])
-    start, final = program.state(), program.state()
-    writer.value((), start, final)
-    write_bodies(writer)
-    basis = settle(speller, writer.known.procedures.values(), basis=strings)
-    return Prelude(basis, writer.known)
+    limits = Limits()
+    speller = Speller(Program(max_states=limits.max_states))
+    program, known, basis = speller.program, Known(whitespace), None
+    for schema in ('{"type": "string"}', "true"):
+        start, final = program.state(), program.state()
+        known = write_schema(schema, speller, known, start, final, strict=False, limits=limits).known
+        procedures = (*known.strings.values(), *known.procedures.values())
+        basis = settle(speller, procedures, basis=basis)
+    assert basis is not None
+    return Prelude(basis, known)

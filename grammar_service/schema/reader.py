@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import reduce
+from functools import partial
 
-from grammar_service.schema.document import Document, Place
-from grammar_service.schema.evaluated import unevaluated_shape
+from grammar_service.limits import Limits
+from grammar_service.schema.document import Place
+from grammar_service.schema.evaluated import Evaluation
 from grammar_service.schema.keywords import (
     SPEAKS_OF,
     array_shape,
@@ -20,37 +21,35 @@ from grammar_service.schema.keywords import (
     strings,
     types,
 )
-from grammar_service.schema.shape import ANYTHING, NEVER, NOTHING, ObjectShape, Schemas, Shape
+from grammar_service.schema.references import REFERENCES, References
+from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Shape, joined
+from grammar_service.schema.union import CircularReferenceError, Shapes, Unions, united
 from protos.errors import InvalidRequestError
 
-MAX_ALTERNATIVES = 2048
-"""The most shapes that one sub-schema may unite."""
-_LOOK_AHEAD = 3
-"""How deep an object or array is looked into to find that nothing satisfies it."""
-
 _TYPE_OF = {keyword: name for name, keywords in SPEAKS_OF.items() for keyword in keywords}
-_IN_PLACE = ("type", "enum", "const", "$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "not", "if")
-
-Shapes = tuple[Shape, ...]
+_IN_PLACE = ("type", "enum", "const", *REFERENCES, "allOf", "anyOf", "oneOf", "not", "if")
 
 
 class Reader:
     """Reads the sub-schemas of one document into shapes, each combination of them once."""
 
-    def __init__(self, document: Document, *, strict: bool) -> None:
+    def __init__(self, references: References, *, strict: bool, limits: Limits) -> None:
         """With `strict`, objects are closed unless they say otherwise, and keywords imply their type."""
-        self.document = document
+        self.references = references
         self.strict = strict
+        self.unions = Unions(
+            self.shapes,
+            max_alternatives=limits.max_alternatives,
+            max_combinations=limits.max_combinations,
+        )
+        self._evaluation = Evaluation(self)
         self._shapes: dict[Schemas, Shapes] = {}
         self._reading: set[Schemas] = set()
-        self._in_place: dict[str, Callable[[Place], Shapes]] = {
-            "enum": self._enum,
-            "const": lambda place: listed(place, "const", [place.schema["const"]]),
-            "$ref": lambda place: self.shapes((document.follow(place, "$ref"),)),
-            "$dynamicRef": lambda place: self.shapes((document.follow(place, "$dynamicRef"),)),
+        self._applicators: dict[str, Callable[[Place, Shapes], Shapes]] = {
+            **{keyword: partial(self._referred, keyword=keyword) for keyword in REFERENCES},
+            "allOf": self._all_of,
             "anyOf": self._any_of,
             "oneOf": self._one_of,
-            "not": lambda place: self.shapes((place.child("not").negation(),)),
             "if": self._if,
         }
 
@@ -64,14 +63,11 @@ class Reader:
         if known is not None:
             return known
         if schemas in self._reading:
-            raise schemas[-1].refuse("$ref", "it refers to itself, and so says nothing")
+            why = "it refers to itself, and so says nothing"
+            raise CircularReferenceError(pointer=schemas[-1].pointer, keyword="$ref", why=why)
         self._reading.add(schemas)
         try:
-            if len(schemas) == 1:
-                shapes = self._read(schemas[0])
-            else:
-                parts = (self.shapes((place,)) for place in schemas)
-                shapes = reduce(lambda a, b: self._both(a, b, schemas[-1]), parts, (ANYTHING,))
+            shapes = self._read(schemas[0]) if len(schemas) == 1 else self._read_all(schemas)
         except RecursionError:
             raise InvalidRequestError("the schema is nested too deeply") from None
         finally:
@@ -79,23 +75,90 @@ class Reader:
         self._shapes[schemas] = shapes
         return shapes
 
+    def among(self, shapes: Shapes, place: Place) -> Shapes:
+        """Those of the values in `shapes` that satisfy the sub-schema."""
+        return self.unions.meet(shapes, self.shapes((place,)), place)
+
+    def apart(self, shapes: Shapes, place: Place) -> Shapes:
+        """Those of the values in `shapes` that do not satisfy the sub-schema."""
+        return self.unions.without(shapes, self.shapes((place.condition(),)), place)
+
+    def asserted(self, place: Place) -> Shapes:
+        """The values that satisfy all keywords of a place but those that apply other schemas to them."""
+        shapes: Shapes = (self._typed(place),)
+        for keyword, read in (("enum", self._enum), ("const", self._const)):
+            if keyword in place.schema:
+                shapes = self.unions.meet(shapes, read(place), place)
+        return shapes
+
+    def denied(self, place: Place, shapes: Shapes) -> Shapes:
+        """Those of the values in `shapes` that do not satisfy `not`, if it is there."""
+        return self.apart(shapes, place.child("not")) if "not" in place.schema else shapes
+
+    def dependencies(self, place: Place) -> Iterator[tuple[str, Shapes, Place | None]]:
+        """The keys on which something depends, the objects that have them, and what those must satisfy.
+
+        Lists of keys that depend on a key are read into the objects that have it.
+        """
+        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+            for key, dependent in schema_map(place, keyword).items():
+                keys = isinstance(dependent.schema, list) and keyword != "dependentSchemas"
+                if keyword == "dependentRequired" and not keys:
+                    raise place.refuse(keyword, "must hold lists of strings")
+                required = strings(place, keyword, dependent.schema) if keys else []
+                # Where `properties` does not give their order, the key comes either first or last.
+                orders = dict.fromkeys((joined((key,), required), joined(required, (key,))))
+                present = tuple(Shape(object=ObjectShape(required=order)) for order in orders)
+                yield key, present, None if keys else dependent
+
+    def lacking(self, shapes: Shapes, key: str, place: Place) -> Shapes:
+        """Those of the values in `shapes` that are no objects that have `key`."""
+        lacking = replace(ANYTHING, object=ObjectShape(properties=((key, (NEVER,)),)))
+        return self.unions.possible(self.unions.meet(shapes, (lacking,), place))
+
+    def alone(self, shapes: Shapes, branch: Place, branches: list[Place], place: Place) -> Shapes:
+        """Those of the values in `shapes`, which satisfy `branch`, that satisfy no other of the branches."""
+        shapes = self.unions.possible(shapes)
+        for other in branches:
+            if other != branch:
+                shapes = self.unions.without(shapes, self.shapes((other.condition(),)), place)
+        return shapes
+
+    def _read_all(self, schemas: Schemas) -> Shapes:
+        """What satisfies all of several sub-schemas: what must not be is taken away in the end."""
+        shapes: Shapes = (ANYTHING,)
+        for place in sorted(schemas, key=lambda place: place.negated):
+            if place.negated:
+                shapes = self.apart(shapes, replace(place, negated=False))
+            else:
+                shapes = self.among(shapes, place)
+        return shapes
+
     def _read(self, place: Place) -> Shapes:
         schema = place.schema
         if place.negated:
-            return self._complement(replace(place, negated=False))
+            return self.apart((ANYTHING,), replace(place, negated=False))
+        if place.either:
+            return united(self.shapes((other,)) for other in place.either)
         if isinstance(schema, bool):
             return (ANYTHING,) if schema else ()
         if not isinstance(schema, dict):
             keyword = place.pointer.rpartition("/")[2] or "schema"
             raise place.refuse(keyword, "a schema must be an object or a boolean")
         if "$ref" in schema and place.alone:
-            return self.shapes((self.document.follow(place, "$ref"),))
-        if "$recursiveRef" in schema:
-            raise place.refuse("$recursiveRef", "this keyword is not supported")
-        shapes: Shapes = (self._typed(place),)
-        for part in self._parts(place):
-            shapes = self._both(shapes, part, place)
-        return tuple(shape for shape in shapes if shape != NOTHING)
+            return self.shapes((self.references.follow(place, "$ref"),))
+        wanted = [k for k in ("unevaluatedProperties", "unevaluatedItems") if k in schema]
+        if wanted:
+            return self._evaluation.shapes(place, wanted)
+        shapes = self.asserted(place)
+        for keyword, read in self._applicators.items():
+            if keyword in schema:
+                shapes = read(place, shapes)
+        for key, present, dependent in self.dependencies(place):
+            held = self.unions.meet(shapes, present, place)
+            held = self.among(held, dependent) if dependent else held
+            shapes = united((self.lacking(shapes, key, place), held))
+        return self.denied(place, shapes)
 
     def _typed(self, place: Place) -> Shape:
         """What `type` and the keywords that speak of one type allow."""
@@ -116,104 +179,35 @@ class Reader:
             named = frozenset(spoken_of)
         return shape.only(named)
 
-    def _parts(self, place: Place) -> Iterable[Shapes]:
-        """What each keyword that does not speak of one type alone allows."""
-        schema = place.schema
-        for keyword, read in self._in_place.items():
-            if keyword in schema:
-                yield read(place)
-        for branch in schema_list(place, "allOf") if "allOf" in schema else ():
-            yield self.shapes((branch,))
-        yield from self._dependencies(place)
-        yield from ((shape,) for shape in unevaluated_shape(place, self.document))
-
     def _enum(self, place: Place) -> Shapes:
         values = place.schema["enum"]
-        if not isinstance(values, list) or not values:
-            raise place.refuse("enum", "must be a list of at least one value")
+        if not isinstance(values, list):
+            raise place.refuse("enum", "must be a list of values")
         return listed(place, "enum", values)
 
-    def _any_of(self, place: Place) -> Shapes:
-        return _united(self.shapes((branch,)) for branch in schema_list(place, "anyOf"))
+    def _const(self, place: Place) -> Shapes:
+        return listed(place, "const", [place.schema["const"]])
 
-    def _if(self, place: Place) -> Shapes:
-        condition = place.child("if").condition()
-        then, otherwise = (
-            (place.child(keyword),) if keyword in place.schema else () for keyword in ("then", "else")
-        )
-        return self._possible(
-            _united([self.shapes((condition, *then)), self.shapes((condition.negation(), *otherwise))])
-        )
+    def _referred(self, place: Place, shapes: Shapes, *, keyword: str) -> Shapes:
+        return self.among(shapes, self.references.follow(place, keyword))
 
-    def _one_of(self, place: Place) -> Shapes:
-        branches = schema_list(place, "oneOf")
-        alternatives = []
-        for branch in branches:
-            shapes = self._possible(self.shapes((branch,)))
-            for other in branches:
-                if other == branch or not self._possible(
-                    self._both(shapes, self.shapes((other.condition(),)), place)
-                ):
-                    continue
-                shapes = self._possible(self._both(shapes, self.shapes((other.negation(),)), place))
-            alternatives.append(shapes)
-        return _united(alternatives)
-
-    def _dependencies(self, place: Place) -> Iterable[Shapes]:
-        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
-            for key, dependent in schema_map(place, keyword).items():
-                absent = replace(ANYTHING, object=ObjectShape(properties=((key, (NEVER,)),)))
-                present: Shapes = (Shape(object=ObjectShape(required=(key,))),)
-                if isinstance(dependent.schema, list) and keyword != "dependentSchemas":
-                    required = strings(place, keyword, dependent.schema)
-                    present = (Shape(object=ObjectShape(required=(key, *required))),)
-                elif keyword == "dependentRequired":
-                    raise place.refuse(keyword, "must hold lists of strings")
-                else:
-                    present = self._both(present, self.shapes((dependent,)), place)
-                yield (absent, *present)
-
-    def _complement(self, place: Place) -> Shapes:
-        shapes: Shapes = (ANYTHING,)
-        for shape in self.shapes((place.condition(),)):
-            if shape.array and shape.array.unique:
-                raise place.refuse("uniqueItems", "it cannot be negated")
-            shapes = self._possible(self._both(shapes, tuple(shape.complement()), place))
+    def _all_of(self, place: Place, shapes: Shapes) -> Shapes:
+        for branch in schema_list(place, "allOf"):
+            shapes = self.among(shapes, branch)
         return shapes
 
-    def _both(self, first: Shapes, second: Shapes, place: Place) -> Shapes:
-        if first == (ANYTHING,):
-            return second
-        if len(first) * len(second) > MAX_ALTERNATIVES:
-            raise place.refuse(
-                _alternating(place), f"more than {MAX_ALTERNATIVES} alternatives come together here"
-            )
-        shapes = dict.fromkeys(a.intersection(b) for a in first for b in second)
-        return tuple(shape for shape in shapes if shape != NOTHING)
+    def _any_of(self, place: Place, shapes: Shapes) -> Shapes:
+        return united(self.among(shapes, branch) for branch in schema_list(place, "anyOf"))
 
-    def _possible(self, shapes: Shapes) -> Shapes:
-        """The shapes without the objects and arrays that nothing satisfies, as far as is easily seen."""
-        return tuple(alive for shape in shapes if (alive := self._living_part(shape, _LOOK_AHEAD)) != NOTHING)
+    def _one_of(self, place: Place, shapes: Shapes) -> Shapes:
+        branches = schema_list(place, "oneOf")
+        return united(self.alone(self.among(shapes, b), b, branches, place) for b in branches)
 
-    def _living_part(self, shape: Shape, depth: int) -> Shape:
-        if shape.object and any(self._empty(shape.object.value(key), depth) for key in shape.object.required):
-            shape = replace(shape, object=None)
-        if shape.array:
-            first = min(shape.array.min_items, len(shape.array.prefix) + 1)
-            if any(self._empty(shape.array.item(index), depth) for index in range(first)):
-                shape = replace(shape, array=None)
-        return shape
-
-    def _empty(self, schemas: Schemas, depth: int) -> bool:
-        """Whether nothing satisfies `schemas`, for certain."""
-        if depth == 0 or schemas in self._reading or any((place,) in self._reading for place in schemas):
-            return False
-        return all(self._living_part(shape, depth - 1) == NOTHING for shape in self.shapes(schemas))
-
-
-def _alternating(place: Place) -> str:
-    return next((k for k in ("oneOf", "anyOf", "not", "if", "allOf") if k in place.schema), "schema")
-
-
-def _united(groups: Iterable[Shapes]) -> Shapes:
-    return tuple(dict.fromkeys(shape for group in groups for shape in group))
+    def _if(self, place: Place, shapes: Shapes) -> Shapes:
+        condition = place.child("if").condition()
+        held, failed = self.among(shapes, condition), self.apart(shapes, condition)
+        if "then" in place.schema:
+            held = self.among(held, place.child("then"))
+        if "else" in place.schema:
+            failed = self.among(failed, place.child("else"))
+        return self.unions.possible(united((held, failed)))

@@ -140,11 +140,11 @@ class ObjectShape:
         What one declares is not closed by the other's silence.
         """
         mine, theirs = dict(self.properties), dict(other.properties)
+        declared = joined(mine, theirs)
+        required = dict.fromkeys((*self.required, *other.required))
         shape = ObjectShape(
-            properties=tuple(
-                (key, joined(mine.get(key, ()), theirs.get(key, ()))) for key in joined(mine, theirs)
-            ),
-            required=joined(self.required, other.required),
+            properties=tuple((key, joined(mine.get(key, ()), theirs.get(key, ()))) for key in declared),
+            required=joined((key for key in declared if key in required), required),
             rules=joined(self.rules, other.rules),
             names=joined(self.names, other.names),
             closed=self.closed or other.closed,
@@ -157,14 +157,34 @@ class ObjectShape:
         most = shape.max_properties
         return None if most is not None and most < max(shape.min_properties, len(shape.required)) else shape
 
-    def complement(self) -> list[ObjectShape]:
-        """Sets whose union has every object that is not in this one. `closed` must not be set."""
-        parts = [
-            ObjectShape(properties=((key, (place.negation(),)),), required=(key,))
+    def complement(self, tested: frozenset[str] = frozenset()) -> list[ObjectShape]:
+        """Sets whose union has every object that is not in this one. `closed` must not be set.
+
+        What the declared keys in `tested` say comes first: the sets for all else hold only what agrees with
+        that. So sets that differ in those keys do not multiply.
+        """
+        first = ObjectShape(
+            properties=tuple((key, schemas) for key, schemas in self.properties if key in tested),
+            required=tuple(key for key in self.required if key in tested),
+        )
+        rest = replace(
+            self,
+            properties=tuple((key, schemas) for key, schemas in self.properties if key not in tested),
+            required=tuple(key for key in self.required if key not in tested),
+        )
+        agreeing = (part.intersection(first) for part in rest._parts())
+        return [*first._parts(), *(part for part in agreeing if part)]
+
+    def _parts(self) -> list[ObjectShape]:
+        declared = {key for key, schemas in self.properties if schemas}
+        parts = [  # a required key may be missing, too
+            ObjectShape(
+                properties=((key, (place.negation(),)),), required=() if key in self.required else (key,)
+            )
             for key, schemas in self.properties
             for place in schemas
         ]
-        parts += [ObjectShape(properties=((key, (NEVER,)),)) for key in self.required]
+        parts += [ObjectShape(properties=((key, (NEVER,)),)) for key in self.required if key not in declared]
         parts += [
             ObjectShape(witnesses=(Witness(rule.keys, (place.negation(),)),))
             for rule in self.rules
@@ -206,18 +226,28 @@ class Shape:
             object=self.object and other.object and self.object.intersection(other.object),
         )
 
-    def complement(self) -> list[Shape]:
-        """Sets whose union has every value that is not in this one, if nothing in it is read strictly."""
+    def complement(self, tested: frozenset[str] = frozenset()) -> list[Shape]:
+        """Sets whose union has every value that is not in this one, if nothing in it is read strictly.
+
+        The keys in `tested` are those of `ObjectShape.complement`.
+        """
         types = zip_longest(
             self.number.complement() if self.number else [NumberShape()],
             self.string.complement() if self.string else [StringShape()],
             self.array.complement() if self.array else [ArrayShape()],
-            self.object.complement() if self.object else [ObjectShape()],
+            self.object.complement(tested) if self.object else [ObjectShape()],
         )
         shapes = [Shape(number=n, string=s, array=a, object=o) for n, s, a, o in types]
         booleans = tuple(value for value in (True, False) if value not in self.booleans)
         first = replace(shapes[0] if shapes else Shape(), null=not self.null, booleans=booleans)
         return [shape for shape in (first, *shapes[1:]) if shape != NOTHING]
+
+    @property
+    def listed(self) -> bool:
+        """Whether it has a few values only, given one by one."""
+        numbers = self.number is None or self.number.values is not None
+        strings = self.string is None or self.string.values is not None
+        return numbers and strings and not self.array and not self.object
 
     def only(self, types: frozenset[str]) -> Shape:
         """The values whose type is among `types`; numbers count as "number", whole or not."""

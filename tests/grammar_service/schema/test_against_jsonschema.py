@@ -75,6 +75,8 @@ def larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
             "then": inner,
             "else": inner,
             "dependentSchemas": st.dictionaries(keys, inner, max_size=1),
+            "unevaluatedProperties": inner,
+            "unevaluatedItems": inner,
         },
     )
     return st.one_of(inner, parts, st.tuples(inner, inner).map(merged))

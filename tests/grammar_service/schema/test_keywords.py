@@ -38,7 +38,11 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
     (
         {
             "anyOf": [
-                {"properties": {"a": {"type": "integer"}, "ab": {"type": "null"}}, "required": ["a"]},
+                {
+                    "properties": {"a": {"type": "integer"}, "ab": {"type": "null"}},
+                    "required": ["a"],
+                    "additionalProperties": True,
+                },
                 {
                     "properties": {"a": {"type": "string"}, "b": {"type": "null"}},
                     "additionalProperties": False,
@@ -346,13 +350,12 @@ def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None
         ({"type": []}, "type", ""),
         ({"properties": {"a": {"uniqueItems": True}}}, "uniqueItems", "/properties/a"),
         (
-            {"properties": {"a/b": {"items": {"$recursiveRef": "#"}}}},
+            {"properties": {"a/b": {"items": {"$recursiveRef": "#x"}}}},
             "$recursiveRef",
             "/properties/a~1b/items",
         ),
         ({"type": "object", "minProperties": 3}, "minProperties", ""),
         ({"items": {"not": {"uniqueItems": True}}}, "uniqueItems", "/items/not"),
-        ({"anyOf": [{"unevaluatedItems": False, "contains": {}}]}, "unevaluatedItems", "/anyOf/0"),
         ({"multipleOf": 0}, "multipleOf", ""),
         ({"dependentRequired": {"a": 1}}, "dependentRequired", ""),
         ({"patternProperties": {"(": {}}}, "patternProperties", ""),
@@ -362,7 +365,6 @@ def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None
         ({"maxItems": 1.5}, "maxItems", ""),
         ({"pattern": 1}, "pattern", ""),
         ({"anyOf": [{"pattern": r"(a)\1"}]}, "pattern", "/anyOf/0"),
-        ({"enum": []}, "enum", ""),
         ({"enum": "a"}, "enum", ""),
         ({"required": [1]}, "required", ""),
         ({"properties": []}, "properties", ""),
@@ -373,14 +375,7 @@ def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None
         ({"$ref": "#/$defs/missing"}, "$ref", ""),
         ({"$ref": "#anchor"}, "$ref", ""),
         ({"$ref": "#"}, "$ref", ""),
-        (
-            {
-                "$dynamicRef": "#n",
-                "$defs": {"x": {"$dynamicAnchor": "n"}, "y": {"$id": "u", "$dynamicAnchor": "n"}},
-            },
-            "$dynamicRef",
-            "",
-        ),
+        ({"$dynamicRef": "#nowhere"}, "$dynamicRef", ""),
         ({"$ref": 1}, "$ref", ""),
         ({"properties": {"a": {"anyOf": [{"$ref": "#/properties/a"}, {}]}}}, "$ref", "/properties/a"),
         ([], "schema", ""),
@@ -400,11 +395,12 @@ def test_what_is_wrong_or_unsupported_is_named_with_its_place(
     "schema",
     [
         False,
+        {"enum": []},
         {"type": "integer", "minimum": 5, "maximum": 4},
         {"type": "string", "pattern": "^a$", "minLength": 2},
         {"type": "string", "enum": [1]},
         {"type": "object", "properties": {"a": False}, "required": ["a"]},
-        {"type": "object", "required": ["a"], "additionalProperties": True, "additionalProperties": False},
+        {"type": "object", "required": ["a"], "additionalProperties": False},
         {"type": "array", "items": False, "minItems": 1},
         {
             "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}, "minItems": 1}},
