@@ -23,7 +23,7 @@ logger = logging.getLogger("grammar_service")
 
 async def run(settings: Settings) -> None:
     """Serve until asked to stop."""
-    limits = Limits(max_states=settings.max_states, max_depth=settings.max_depth)
+    limits = settings.limits()
     reader = GrammarReader(
         limits=limits, compiler_version=COMPILER_VERSION, max_source_bytes=settings.max_source_bytes
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 
 from pydantic import Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,7 +50,19 @@ class Settings(BaseSettings):
     """The most states of an automaton."""
     max_depth: PositiveInt = Limits.max_depth
     """How deep the JSON of a recursive grammar may nest."""
+    max_alternatives: PositiveInt = Limits.max_alternatives
+    """The most sets of values that `anyOf`, `oneOf`, `not` and `if` in one place of a schema may come to."""
+    max_combinations: PositiveInt = Limits.max_combinations
+    """The most of such sets that may be put together while a schema is read."""
+    max_unique_values: PositiveInt = Limits.max_unique_values
+    """The most values that the items of an array with `uniqueItems` may have."""
+    max_schema_depth: PositiveInt = Limits.max_schema_depth
+    """How deep a schema document may nest."""
     max_source_bytes: PositiveInt = 1_000_000
     """The longest schema, regular expression or list of choices, in bytes of UTF-8."""
     drain_seconds: PositiveFloat = 10.0
     """How long running calls get to finish when the service is asked to stop."""
+
+    def limits(self) -> Limits:
+        """What a compiled grammar may come to."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
