@@ -48,6 +48,8 @@ class Outcome(StrEnum):
 
     COMPILED = "compiled"
     REFUSED = "refused"
+    CONTRADICTION = "contradiction"
+    """Refused because nothing satisfies the schema, and none of its instances does."""
     HUNG = "hung"
     CRASHED = "crashed"
 

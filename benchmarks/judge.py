@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from benchmarks.case import Case, Clock, Instance, Judgement, Microseconds, Outcome, Times, Verdict
 from benchmarks.engines.catalogue import EngineName
-from benchmarks.engines.engine import CompiledSchema, Engine, Mask, Matcher, RefusedError
+from benchmarks.engines.engine import CompiledSchema, ContradictionError, Engine, Mask, Matcher, RefusedError
 from benchmarks.key_order import KeyOrder
 from benchmarks.vocabulary import encode, load_tokenizer
 
@@ -61,7 +61,10 @@ class Judge:
         try:
             compiled = self._engine.compile(case.schema)
         except RefusedError as error:
-            return Verdict(case=case, engine=self._name, outcome=Outcome.REFUSED, reason=str(error))
+            valid = any(instance.valid for instance in case.instances)
+            contradiction = isinstance(error, ContradictionError) and not valid
+            outcome = Outcome.CONTRADICTION if contradiction else Outcome.REFUSED
+            return Verdict(case=case, engine=self._name, outcome=outcome, reason=str(error))
         compile_ns = self._now() - started
         tokens = [encode(self._tokenizer, instance.text) for instance in case.instances]
         accepted, first = self._first_answers(compiled, tokens)

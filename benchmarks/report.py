@@ -43,7 +43,9 @@ class Report:
         console.print(self._correctness(by_group=by_group))
         console.print(
             "[dim]Instances are those of the schemas that compiled. All right: compiled, and every instance "
-            "judged right; but order: or refused for the order of its keys alone (told for guiderail only)."
+            "judged right; but order: or refused for the order of its keys alone. Contradictions: schemas "
+            "without a valid instance, of which the engine says that nothing satisfies them; they count "
+            "neither as refused nor as right. Both are told for guiderail only."
         )
         if times:
             console.print(self._speed())
@@ -79,7 +81,16 @@ class Report:
     def _correctness(self, *, by_group: bool) -> Table:
         table = Table(title="Right or wrong")
         table.add_column("engine", no_wrap=True)
-        for name in ("schemas", "compiled", "refused", "hung", "crashed", "all right", "but order"):
+        for name in (
+            "schemas",
+            "compiled",
+            "refused",
+            "contradictions",
+            "hung",
+            "crashed",
+            "all right",
+            "but order",
+        ):
             table.add_column(name, justify="right")
         for name in ("valid accepted", "key order", "invalid rejected", "invalid accepted"):
             table.add_column(name, justify="right")
@@ -111,6 +122,7 @@ def _cells(found: Correctness) -> list[str]:
         f"{found.schemas}",
         _share(outcomes[Outcome.COMPILED], found.schemas),
         _share(outcomes[Outcome.REFUSED], found.schemas),
+        f"{outcomes[Outcome.CONTRADICTION]}",
         f"{outcomes[Outcome.HUNG]}",
         f"{outcomes[Outcome.CRASHED]}",
         _share(found.all_right, found.schemas),

@@ -15,6 +15,10 @@ class RefusedError(Exception):
     """The engine says that it cannot enforce this schema. The message is its reason."""
 
 
+class ContradictionError(RefusedError):
+    """The engine says that nothing satisfies this schema."""
+
+
 class Matcher(Protocol):
     """Where one answer stands: all its tokens so far were allowed, each where it came."""
 

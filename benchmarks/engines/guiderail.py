@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerBase
 
-from benchmarks.engines.engine import RefusedError
-from grammar_service.compiler import compile_grammar
+from benchmarks.engines.engine import ContradictionError, RefusedError
+from grammar_service.compiler import UnsatisfiableError, compile_grammar
 from grammar_service.limits import Limits
 from protos import automaton_pb2, grammar_pb2
 from protos.errors import InvalidRequestError
@@ -31,6 +31,8 @@ class Guiderail:
         )
         try:
             return CompiledByGuiderail(compile_grammar(grammar, self._limits), self._vocabulary)
+        except UnsatisfiableError as error:
+            raise ContradictionError(str(error)) from error
         except InvalidRequestError as error:
             raise RefusedError(str(error)) from error
 

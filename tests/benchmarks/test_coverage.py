@@ -41,6 +41,8 @@ def test_schemas_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
         "Second",
         entry("remote", {"$ref": "https://example.com/schema"}, (True, {})),
         entry("wrong label", {"type": "integer"}, (True, "no integer")),
+        entry("contradiction", {"allOf": [{"type": "integer"}, {"type": "string"}]}, (False, 1)),
+        entry("contradiction with a valid instance", False, (True, 1)),
     )
     output = tmp_path / "results.json"
     result = run(tmp_path, "--by-split", "--list-failures", "3", "--output", str(output))
@@ -49,8 +51,8 @@ def test_schemas_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
     assert "Second" in result.output
     (engine,) = json.loads(output.read_text())["engines"]
     assert engine["correctness"] == {
-        "schemas": 4,
-        "outcomes": {"compiled": 3, "refused": 1, "hung": 0, "crashed": 0},
+        "schemas": 6,
+        "outcomes": {"compiled": 3, "refused": 2, "contradiction": 1, "hung": 0, "crashed": 0},
         "all_right": 1,
         "all_right_but_order": 2,
         "valid": 3,
