@@ -92,7 +92,7 @@ class _Parser(CharacterReader):
         self.take("?")  # lazy: the same language
         if self._bounds() is not None:
             raise RegexError("multiple repeat", start)
-        return Repetition(node, least, most, start)
+        return EMPTY if most == 0 else Repetition(node, least, most, start)
 
     def _bounds(self) -> tuple[int, int | None] | None:
         """Read *, +, ? or {n,m} if one is next."""

@@ -276,6 +276,13 @@ def test_a_set_without_characters_ends_only_its_own_alternative() -> None:
     assert not search("^(?:a[]|b)$").accepts("a")
 
 
+@pytest.mark.parametrize("pattern", ["(?:^x){0}a", "(?:$){0}a", "(?:(?=b)){0,0}a", "(?:b){0}a"])
+def test_what_is_repeated_no_times_is_not_there(pattern: str) -> None:
+    for language in (fullmatch(pattern), search(f"^{pattern}$")):
+        assert language.accepts("a")
+        assert not language.accepts("ba")
+
+
 def test_long_repetitions_are_compiled() -> None:
     assert fullmatch(".{0,10000}").accepts("é" * 10_000)
     assert not fullmatch(".{0,10000}").accepts("é" * 10_001)
