@@ -94,7 +94,7 @@ def resolved(base: str, reference: str) -> str:
     try:
         return urljoin(base, reference)
     except ValueError as error:
-        raise InvalidRequestError(f"the schema has {reference!r} where a URI should stand") from error
+        raise InvalidRequestError(f"{reference!r} within {base!r} is not a URI: {error}") from error
 
 
 def is_old(schema: Any) -> bool:

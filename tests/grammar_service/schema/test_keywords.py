@@ -332,6 +332,20 @@ def test_recursion_is_exact_down_to_the_depth_limit(compile_schema: Compile) -> 
     assert not automaton.accepts(b"[" * 255 + b"]" * 256)
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$id": "//[", "$ref": "a"},
+        {"$id": "http://a/", "$ref": "http://[b"},
+        {"$id": "http://a/", "items": {"$id": "//["}},
+    ],
+    ids=json.dumps,
+)
+def test_an_identifier_that_is_no_uri_is_refused(compile_schema: Compile, schema: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="is not a URI"):
+        compile_schema(schema)
+
+
 def test_a_sub_schema_used_often_is_stored_once(compile_schema: Compile) -> None:
     def states(count: int) -> int:
         item = {"$ref": "#/$defs/big"}
