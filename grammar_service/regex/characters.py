@@ -12,14 +12,16 @@ from grammar_service.regex.tree import ANY, CharacterSet
 _DIGIT = CharacterSet.of([(0x30, 0x39)])
 WORD = CharacterSet.of([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
 _SPACE = CharacterSet.of([(0x09, 0x0D), (0x20, 0x20)])
-# ASCII in both dialects: what callers mean by them, and what JSON Schema's own test suite asks of \d and \w.
+_ECMA_SPACE = CharacterSet.of(
+    [(p, p) for p in (0xA0, 0x1680, 0x202F, 0x205F, 0x3000, 0xFEFF)]
+    + [(0x2000, 0x200A), (0x2028, 0x2029), *_SPACE.ranges]
+)
+# \d and \w are ASCII in both dialects: in ECMA-262 by its letter, in Python because callers mean that. \s is
+# that only in Python; in ECMA-262 it is all white space and line terminators that it knows.
+_SHARED = {"d": _DIGIT, "D": _DIGIT.complement, "w": WORD, "W": WORD.complement}
 _CLASSES = {
-    "d": _DIGIT,
-    "D": _DIGIT.complement,
-    "w": WORD,
-    "W": WORD.complement,
-    "s": _SPACE,
-    "S": _SPACE.complement,
+    Dialect.ECMA: {**_SHARED, "s": _ECMA_SPACE, "S": _ECMA_SPACE.complement},
+    Dialect.PYTHON: {**_SHARED, "s": _SPACE, "S": _SPACE.complement},
 }
 _CONTROLS = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D}
 LINE_ENDS = {
@@ -70,8 +72,9 @@ class CharacterReader(Cursor):
         if self.position >= len(self.pattern):
             raise RegexError("the pattern ends in a backslash", start)
         letter = self.next()
-        if letter in _CLASSES:
-            return _CLASSES[letter]
+        classes = _CLASSES[self.dialect]
+        if letter in classes:
+            return classes[letter]
         if letter in "pP":
             return self._property(letter == "P", start)
         return self.literal(self._escaped_point(letter, start))

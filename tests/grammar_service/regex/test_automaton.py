@@ -93,17 +93,25 @@ def test_a_schema_pattern_is_a_search(pattern: str, text: str) -> None:
     [
         (r"\d", "٣", False),
         (r"\w", "é", False),
-        (r"\s", "\u00a0", False),
         (r"\D", "٣", True),
         (r"\W", "é", True),
-        (r"\S", "\u00a0", True),
         (r"[\d_]", "7", True),
         (r"[^\d]", "٣", True),
+        (r"\s", "\v", True),
+        (r"\S", "\u200b", True),
     ],
 )
 def test_classes_are_ascii(pattern: str, text: str, accepted: bool) -> None:
     assert fullmatch(pattern).accepts(text) is accepted
     assert search(f"^{pattern}$").accepts(text) is accepted
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\ufeff", "\u2029", "\u2003", "\u3000", "\u202f"])
+def test_white_space_is_ascii_in_python_and_all_of_ecma262s_in_schemas(space: str) -> None:
+    assert not fullmatch(r"\s").accepts(space)
+    assert fullmatch(r"[\S]").accepts(space)
+    assert search(r"^[\s]$").accepts(space)
+    assert not search(r"^\S$").accepts(space)
 
 
 @pytest.mark.parametrize("text", ["\ufdd0", "\ufdd1", "\U0010fffe", "a\ufdd0b", "\x00\x01\x02"])
