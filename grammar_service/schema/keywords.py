@@ -192,12 +192,13 @@ def strings(place: Place, keyword: str, value: Any) -> list[str]:
 
 def listed(place: Place, keyword: str, values: list[Any]) -> tuple[Shape, ...]:
     """The shapes of exactly these values: one for all that are not containers, and one for each container."""
-    numbers = [v for v in values if isinstance(v, int | Decimal) and not isinstance(v, bool)]
+    # Zeros are equal, so the language of one is also that of all others: none may keep its sign.
+    numbers = [Decimal(v or 0) for v in values if isinstance(v, int | Decimal) and not isinstance(v, bool)]
     texts = [v for v in values if isinstance(v, str)]
     scalars = Shape(
         null=None in values,
         booleans=tuple(b for b in (True, False) if any(v is b for v in values)),
-        number=NumberShape(values=tuple(dict.fromkeys(map(Decimal, numbers)))) if numbers else None,
+        number=NumberShape(values=tuple(dict.fromkeys(numbers))) if numbers else None,
         string=StringShape(values=tuple(dict.fromkeys(texts))) if texts else None,
     )
     containers = [

@@ -91,6 +91,8 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
     ),
     ({"const": False}, [False], [0, None, True]),
     ({"const": 1}, [1, 1.0], [True, 2]),
+    ({"const": -0.0}, [0, 0.0], [1, False]),
+    ({"enum": [-0.0, 5]}, [0, 0.0, 5], [-5]),
     ({"type": "array", "items": {"type": "integer"}}, [[], [1], [1, 2, 3]], [["a"], [1, "a"]]),
     (
         {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 3},
