@@ -1,0 +1,1 @@
+"""Random and hostile grammars against the compiler: `python -m benchmarks.fuzz --help`."""
