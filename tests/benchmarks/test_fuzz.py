@@ -159,6 +159,11 @@ def test_a_refusal_as_a_contradiction_is_doubted() -> None:
         assert (examination.flaw and examination.flaw.flaw) == flaw
 
 
+def test_what_is_nested_too_deeply_for_the_judge_is_no_flaw() -> None:
+    probe = Probe(kind=Kind.JSON_SCHEMA, source='{"const":[' * 200 + "]}" * 200)
+    assert attempt((probe, b"")) == Examination()
+
+
 def test_the_command_tells_what_it_found(tmp_path: Path) -> None:
     output = tmp_path / "finds.json"
     result = CliRunner().invoke(app, ["--minutes", "0", "--folder", str(tmp_path), "--output", str(output)])
