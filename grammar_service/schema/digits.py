@@ -38,12 +38,15 @@ def number_language(shape: NumberShape) -> Dfa:
         TooManyStatesError: a bound or multiple has too many digits.
     """
     if shape.values is not None:
-        return Dfa.words({word for value in shape.values for word in _spellings(value)}).minimised()
+        words = {word for value in shape.values for word in _spellings(value)}
+        return Dfa.words(w for w in words if not (shape.undotted and set(w) & set(".eE"))).minimised()
     demands = [_whole().complement()] if shape.integer is False else []
     if shape.minimum is not None:
         demands.append(_above(shape.minimum, inclusive=not shape.exclusive_minimum))
     if shape.maximum is not None:
         demands.append(_above(shape.maximum, inclusive=shape.exclusive_maximum).complement())
+    if shape.undotted:
+        demands.append(_undotted())
     demands += [_multiples_of(multiple) for multiple in shape.multiples]
     demands += [_multiples_of(multiple).complement() for multiple in shape.non_multiples]
     for value in shape.excluded:
@@ -60,6 +63,11 @@ def number_language(shape: NumberShape) -> Dfa:
     for demand in demands:
         language = language.intersection(demand, max_states=MAX_STATES)
     return language.minimised() if demands else language
+
+
+def _undotted() -> Dfa:
+    """The strings without a point or an exponent."""
+    return Dfa.words(".eE").complement().intersection(Dfa.lengths(1, 1), max_states=9).star(max_states=9)
 
 
 def _spellings(value: Decimal) -> tuple[str, ...]:

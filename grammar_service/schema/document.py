@@ -35,6 +35,8 @@ class Place:
     """The URI of the resource it belongs to."""
     alone: bool = field(default=False, compare=False)
     """What stands beside a `$ref` is not read, as up to draft 7."""
+    draft4: bool = field(default=False, compare=False)
+    """1.0 is no integer, as up to draft 4."""
     literal: bool = False
     """It was made to describe the JSON value that stands there, such as a member of a `const`."""
     lenient: bool = False
@@ -97,10 +99,11 @@ def resolved(base: str, reference: str) -> str:
         raise InvalidRequestError(f"{reference!r} within {base!r} is not a URI: {error}") from error
 
 
-def is_old(schema: Any) -> bool:
-    """Whether a document says that it is of a draft up to 7, where nothing is read beside a `$ref`."""
-    draft = schema.get("$schema") if isinstance(schema, dict) else None
-    return isinstance(draft, str) and bool(_OLD_DRAFT.search(draft))
+def draft_of(schema: Any) -> int:
+    """The number of the draft that a document says it is of; of the later ones, 8."""
+    named = schema.get("$schema") if isinstance(schema, dict) else None
+    found = _OLD_DRAFT.search(named) if isinstance(named, str) else None
+    return int(found[1]) if found else 8
 
 
 def parse_document(text: str, *, max_depth: int) -> Place:
@@ -153,4 +156,4 @@ def _refused(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
 
 
-_OLD_DRAFT = re.compile(r"json-schema\.org/draft-0[1-7]\b")
+_OLD_DRAFT = re.compile(r"json-schema\.org/draft-0([1-7])\b")

@@ -54,6 +54,7 @@ def number_shape(place: Place, *, integer: bool) -> NumberShape | None:
     """The numbers that satisfy the keywords about numbers; only whole ones if `integer`."""
     shape: NumberShape | None = NumberShape(
         integer=integer or None,
+        undotted=integer and place.draft4,
         minimum=_number(place, "minimum"),
         maximum=_number(place, "maximum"),
         exclusive_minimum=place.schema.get("exclusiveMinimum") is True,  # as in draft 4

@@ -28,6 +28,8 @@ class NumberShape:
     """If given, only these; all else has been applied to them."""
     excluded: tuple[Decimal, ...] = ()
     """Not these."""
+    undotted: bool = False
+    """Only spelled without a fraction or an exponent, which is what draft 4 calls an integer."""
 
     def intersection(self, other: NumberShape) -> NumberShape | None:
         """The numbers in both; None if there are none for certain."""
@@ -46,12 +48,13 @@ class NumberShape:
             multiples=_union(self.multiples, other.multiples),
             non_multiples=_union(self.non_multiples, other.non_multiples),
             excluded=_union(self.excluded, other.excluded),
+            undotted=self.undotted or other.undotted,
         )
         listed = self.values if self.values is not None else other.values
         if listed is not None:
             allowed = listed if other.values is None else [v for v in listed if v in other.values]
             values = tuple(value for value in allowed if both.contains(value))
-            return NumberShape(values=values) if values else None
+            return NumberShape(values=values, undotted=both.undotted) if values else None
         return None if both._out_of_order() else both
 
     def _out_of_order(self) -> bool:

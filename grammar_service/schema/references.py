@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import unquote
 
-from grammar_service.schema.document import Place, is_old, resolved, resource
+from grammar_service.schema.document import Place, draft_of, resolved, resource
 from grammar_service.schema.resources import Resources, names_dynamically
 
 REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -17,7 +17,12 @@ class References:
     def __init__(self, root: Place) -> None:
         self._resources = Resources()
         self._listed = names_dynamically(root.schema)
-        root = replace(root, base=resource("", root.schema), alone=is_old(root.schema))
+        root = replace(
+            root,
+            base=resource("", root.schema),
+            alone=draft_of(root.schema) <= 7,
+            draft4=draft_of(root.schema) <= 4,
+        )
         if self._listed:
             self._resources.add(root)
             root = replace(root, anchored=self._resources.anchored).entered(())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from grammar_service.schema.document import Place, is_old
+from grammar_service.schema.document import Place, draft_of
 from grammar_service.schema.metaschemas import metaschema
 
 
@@ -41,7 +41,9 @@ class Resources:
     def find(self, uri: str, anchor: str = "") -> Place | None:
         """The root of the resource `uri`, or what stands at an anchor in it; None if it is not known."""
         if uri not in self._places and (schema := metaschema(uri)) is not None:
-            self.add(Place(f"{uri}#", schema, base=uri, alone=is_old(schema)))
+            self.add(
+                Place(f"{uri}#", schema, base=uri, alone=draft_of(schema) <= 7, draft4=draft_of(schema) <= 4)
+            )
         return self._places.get(f"{uri}#{anchor}" if anchor else uri)
 
     def dynamic(self, uri: str, anchor: str) -> Place | None:
