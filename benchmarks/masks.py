@@ -150,7 +150,7 @@ def main() -> None:
     print(f"{'grammar':28} {'states':>7} {'first visit':>17} {'visits':>7} {'known':>17} {'next token':>17}")
     total = Timing([], [], [])
     for name, grammar, answer in cases():
-        automaton = compile_grammar(grammar, Limits())
+        automaton = compile_grammar(grammar, Limits()).automaton
         token_ids = backend.encode(answer, add_special_tokens=False)
         timing = measure(vocabulary, automaton, [*token_ids, tokenizer.eos_id], rounds=arguments.rounds)
         print_line(name, str(automaton.num_states), timing)

@@ -8,10 +8,13 @@ import math
 import re
 from dataclasses import asdict, dataclass
 
+from google.protobuf.message import Message
+
 from grammar_service.limits import Limits
 from protos import grammar_pb2
 from protos.errors import InvalidRequestError
 
+_SOURCES = grammar_pb2.Grammar.DESCRIPTOR.oneofs_by_name["source"].fields
 _STRING_OR_SPACE = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|[ \t\n\r]+', re.DOTALL)
 
 
@@ -39,24 +42,8 @@ class GrammarReader:
         Raises:
             InvalidRequestError: it has no source, or one that is too large or not the JSON it must be.
         """
-        canonical = grammar_pb2.Grammar()
-        match grammar.WhichOneof("source"):
-            case "json_schema":
-                self._check_size(len(grammar.json_schema.encode()))
-                canonical.json_schema = _compact_json(grammar.json_schema)
-                canonical.strict = grammar.strict if grammar.HasField("strict") else True
-                canonical.whitespace = _whitespace(grammar.whitespace)
-            case "regex":
-                self._check_size(len(grammar.regex.encode()))
-                canonical.regex = grammar.regex
-            case "choice":
-                if not grammar.choice.values:
-                    raise InvalidRequestError("grammar: choice has no values")
-                self._check_size(grammar.choice.ByteSize())
-                canonical.choice.CopyFrom(grammar.choice)
-            case _:
-                raise InvalidRequestError("grammar: one of json_schema, regex and choice must be set")
-        message = canonical.SerializeToString(deterministic=True)
+        self._check_size(_source_bytes(grammar))
+        message = _canonical(grammar, "grammar").SerializeToString(deterministic=True)
         return CanonicalGrammar(automaton_id=self._name(message), message=message)
 
     def _check_size(self, size: int) -> None:
@@ -72,31 +59,83 @@ class GrammarReader:
         return hashlib.sha256(settings.encode() + b"\0" + message).hexdigest()
 
 
-def _whitespace(value: grammar_pb2.Whitespace) -> grammar_pb2.Whitespace:
+def _source_bytes(grammar: grammar_pb2.Grammar) -> int:
+    """The size of what the caller wrote: of one text its UTF-8, of anything else its message."""
+    source = grammar.WhichOneof("source")
+    if source is None:
+        return 0
+    value: str | Message = getattr(grammar, source)
+    return len(value.encode()) if isinstance(value, str) else value.ByteSize()
+
+
+def _canonical(grammar: grammar_pb2.Grammar, place: str) -> grammar_pb2.Grammar:
+    """The same grammar with every option set that is read. `place` is how errors begin."""
+    canonical = grammar_pb2.Grammar()
+    match grammar.WhichOneof("source"):
+        case "json_schema":
+            canonical.json_schema = _compact_json(grammar.json_schema, place)
+            canonical.strict = grammar.strict if grammar.HasField("strict") else True
+            canonical.whitespace = _whitespace(grammar.whitespace, place)
+        case "json_object":
+            canonical.json_object.SetInParent()
+            canonical.whitespace = _whitespace(grammar.whitespace, place)
+        case "regex":
+            canonical.regex = grammar.regex
+        case "choice":
+            if not grammar.choice.values:
+                raise InvalidRequestError(f"{place}: choice has no values")
+            canonical.choice.CopyFrom(grammar.choice)
+        case "tagged":
+            canonical.tagged.CopyFrom(_canonical_tagged(grammar.tagged, place))
+        case _:
+            sources = ", ".join(field.name for field in _SOURCES)
+            raise InvalidRequestError(f"{place}: one of {sources} must be set")
+    return canonical
+
+
+def _canonical_tagged(tagged: grammar_pb2.Tagged, place: str) -> grammar_pb2.Tagged:
+    canonical = grammar_pb2.Tagged()
+    canonical.CopyFrom(tagged)
+    canonical.free_text = tagged.free_text or grammar_pb2.FREE_TEXT_ANYWHERE
+    for index, tag in enumerate(canonical.tags):
+        here = f"{place}: tagged.tags[{index}].content"
+        if tag.content.WhichOneof("source") == "tagged":
+            raise InvalidRequestError(f"{here}: a tagged grammar cannot stand inside another one")
+        tag.content.CopyFrom(_canonical(tag.content, here))
+    return canonical
+
+
+def _whitespace(value: grammar_pb2.Whitespace, place: str) -> grammar_pb2.Whitespace:
     if value not in grammar_pb2.Whitespace.values():
-        raise InvalidRequestError(f"grammar: {value} is no whitespace that this service knows")
+        raise InvalidRequestError(f"{place}: {value} is no whitespace that this service knows")
     return value or grammar_pb2.WHITESPACE_SINGLE
 
 
-def _compact_json(source: str) -> str:
+def _compact_json(source: str, place: str) -> str:
     """`source` without the whitespace between its tokens, and otherwise as it is written."""
     try:
         json.loads(source, parse_float=_finite, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise InvalidRequestError(f"grammar: json_schema is not JSON: {error}") from error
+        raise InvalidRequestError(f"{place}: json_schema is not JSON: {error}") from error
     except RecursionError as error:
-        raise InvalidRequestError("grammar: json_schema is nested too deeply") from error
+        raise InvalidRequestError(f"{place}: json_schema is nested too deeply") from error
+    except _ForeignNumberError as error:
+        raise InvalidRequestError(f"{place}: json_schema {error}") from error
     except ValueError as error:  # an integer of more digits than Python reads
-        raise InvalidRequestError("grammar: json_schema has a number of too many digits") from error
+        raise InvalidRequestError(f"{place}: json_schema has a number of too many digits") from error
     return _STRING_OR_SPACE.sub(r"\1", source)
+
+
+class _ForeignNumberError(ValueError):
+    """A number that Python reads and JSON does not have."""
 
 
 def _finite(literal: str) -> float:
     number = float(literal)
     if math.isinf(number):
-        raise InvalidRequestError(f"grammar: json_schema has a number out of range: {literal[:40]}")
+        raise _ForeignNumberError(f"has a number out of range: {literal[:40]}")
     return number
 
 
 def _refuse_constant(literal: str) -> float:
-    raise InvalidRequestError(f"grammar: json_schema is not JSON: {literal} is no JSON number")
+    raise _ForeignNumberError(f"is not JSON: {literal} is no JSON number")

@@ -34,6 +34,7 @@ class Found:
 
     automaton_id: str
     automaton: automaton_pb2.Automaton
+    summary: grammar_pb2.Summary
     origin: grammar_pb2.Origin
 
 
@@ -87,7 +88,7 @@ class GrammarLibrary:
             outcome, origin = await asyncio.shield(self._flight(grammar))
         if isinstance(outcome, Refused):
             raise InvalidRequestError(outcome.message)
-        return Found(automaton_id=key, automaton=outcome.automaton, origin=origin)
+        return Found(automaton_id=key, automaton=outcome.automaton, summary=outcome.summary, origin=origin)
 
     def _flight(self, grammar: CanonicalGrammar) -> asyncio.Task[tuple[Outcome, grammar_pb2.Origin]]:
         key = grammar.automaton_id

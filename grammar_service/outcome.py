@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from protos import automaton_pb2
+from protos import automaton_pb2, grammar_pb2
 
 _HEADER = struct.Struct(">4scI")
-_MAGIC = b"GRL1"
+_MAGIC = b"GRL2"
 """Four bytes that name the layout; another layout gets another name."""
 _COMPILED = b"A"
 _REFUSED = b"R"
@@ -23,10 +23,13 @@ class Compiled:
     """The grammar is an automaton."""
 
     automaton: automaton_pb2.Automaton
+    summary: grammar_pb2.Summary
+    """What there is to know about it, and about how it was made."""
 
     @property
     def payload(self) -> bytes:
-        return self.automaton.SerializeToString(deterministic=True)
+        reply = grammar_pb2.CompileReply(automaton=self.automaton, summary=self.summary)
+        return reply.SerializeToString(deterministic=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class DamagedError(ValueError):
 
 
 def encode(outcome: Outcome) -> bytes:
-    """A header (layout, kind, CRC-32 of the rest) and the automaton, or the text of a lasting refusal."""
+    """A header (layout, kind, CRC-32 of the rest), and the automaton with its summary or a refusal's text."""
     kind = _COMPILED if isinstance(outcome, Compiled) else _REFUSED
     payload = outcome.payload
     return _HEADER.pack(_MAGIC, kind, zlib.crc32(payload)) + payload
@@ -72,7 +75,8 @@ def decode(data: bytes) -> Outcome:
         raise DamagedError("the checksum is wrong")
     try:
         if kind == _COMPILED:
-            return Compiled(automaton_pb2.Automaton.FromString(payload))
+            reply = grammar_pb2.CompileReply.FromString(payload)
+            return Compiled(reply.automaton, reply.summary)
         return Refused(payload.decode("utf-8"))
     except (DecodeError, UnicodeDecodeError) as error:
         raise DamagedError(str(error)) from error

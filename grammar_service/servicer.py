@@ -25,5 +25,8 @@ class GrammarServicer(grammar_pb2_grpc.GrammarServiceServicer):
     ) -> grammar_pb2.CompileReply:
         found = await self._library.find(self._reader.read(request.grammar))
         return grammar_pb2.CompileReply(
-            automaton_id=found.automaton_id, automaton=found.automaton, origin=found.origin
+            automaton_id=found.automaton_id,
+            automaton=found.automaton,
+            origin=found.origin,
+            summary=found.summary,
         )

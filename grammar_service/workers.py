@@ -22,13 +22,13 @@ from pebble import ProcessExpired, ProcessPool
 from grammar_service.grammar import CanonicalGrammar
 from grammar_service.limits import Limits
 from grammar_service.outcome import Compiled, Outcome, Refused, decode, encode
-from protos import automaton_pb2, grammar_pb2
+from protos import grammar_pb2
 from protos.channel import MAX_MESSAGE_BYTES
 from protos.errors import InvalidRequestError, OverloadedError
 
 logger = logging.getLogger(__name__)
 
-Compile: TypeAlias = Callable[[grammar_pb2.Grammar, Limits], automaton_pb2.Automaton]
+Compile: TypeAlias = Callable[[grammar_pb2.Grammar, Limits], Compiled]
 
 _TASKS_PER_WORKER = 1000
 """After which a worker makes way for a new one, so that nothing it leaks adds up."""
@@ -225,10 +225,10 @@ def _compile_in_worker(compile_grammar: Compile, message: bytes, limits: Limits,
     """A worker's task. Only plain exceptions leave it: pebble gives up a pool over one it cannot unpickle."""
     signal.alarm(math.ceil(seconds + _GRACE_SECONDS))  # ends the worker if the service was killed and cannot
     try:
-        automaton = compile_grammar(grammar_pb2.Grammar.FromString(message), limits)
-        if automaton.ByteSize() > _MAX_AUTOMATON_BYTES:
+        compiled = compile_grammar(grammar_pb2.Grammar.FromString(message), limits)
+        if compiled.automaton.ByteSize() > _MAX_AUTOMATON_BYTES:
             return encode(Refused("grammar: the automaton is too large to send"))
-        return encode(Compiled(automaton))
+        return encode(compiled)
     except InvalidRequestError as error:
         return encode(Refused(str(error)))
     except RecursionError:

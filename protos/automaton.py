@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from protos import automaton_pb2
+from protos.endings import Endings, inflated
 from protos.errors import InvalidRequestError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 DEAD = 0
 MAX_CELLS = 64 * 1024 * 1024
 """The most transitions a reader accepts (256 MiB decoded), so that a small message cannot fill its memory."""
@@ -49,6 +50,8 @@ class Automaton:
     returns: NDArray[np.int32]
     """(rows,): the state that a return leads to, at row + label; `DEAD` if that label does not occur."""
     max_depth: int
+    endings: Endings = field(default_factory=Endings.none)
+    """Of all states; of none in an automaton that is still being made."""
 
     @property
     def num_states(self) -> int:
@@ -103,6 +106,8 @@ class Automaton:
             call_rows=self.call_rows.astype("<i4").tobytes(),
             returns=self.returns.astype("<i4").tobytes(),
             max_depth=self.max_depth,
+            num_endings=len(self.endings),
+            endings=self.endings.compressed(),
         )
 
     @classmethod
@@ -119,7 +124,9 @@ class Automaton:
         states, classes = message.num_states, message.num_classes
         if not 1 < states * classes <= MAX_CELLS or not 0 < classes <= 256:
             raise InvalidRequestError(f"automaton: {states} states x {classes} classes is out of range")
-        stored = _inflate(message.transitions, states * classes * 4)
+        if message.num_endings > MAX_CELLS:
+            raise InvalidRequestError(f"automaton: {message.num_endings} endings are out of range")
+        stored = inflated(message.transitions, states * classes * 4, what="transitions")
         table = np.frombuffer(stored, dtype="<i4").astype(np.int32).reshape(states, classes)
         rows = np.arange(states, dtype=np.int32)[:, None]
         relative = table < -(_RELATIVE >> 1)
@@ -136,6 +143,7 @@ class Automaton:
             call_rows=_int32(message.call_rows),
             returns=_int32(message.returns),
             max_depth=message.max_depth,
+            endings=Endings.read(message.endings, states=states, endings=message.num_endings),
         )
         automaton._check()
         return automaton
@@ -154,6 +162,7 @@ class Automaton:
             and _within(self.call_entries, states)
             and bool(self.call_entries.all())  # no call leads into the dead state
             and _within(self.returns, states)
+            and int(self.endings.labels.max(initial=0)) <= max(labels, 0)
             and (calls == 0 or (rows.min() >= 0 and rows.max() + max(labels, 1) <= len(self.returns)))
         )
         if not sound:
@@ -168,14 +177,3 @@ def _int32(data: bytes) -> NDArray[np.int32]:
     if len(data) % 4:
         raise InvalidRequestError("automaton: a table of 32-bit numbers is cut off")
     return np.frombuffer(data, dtype="<i4").astype(np.int32)
-
-
-def _inflate(data: bytes, size: int) -> bytes:
-    try:
-        stream = zlib.decompressobj()
-        inflated = stream.decompress(data, size + 1)
-    except zlib.error as error:
-        raise InvalidRequestError("automaton: its transitions are damaged") from error
-    if len(inflated) != size or not stream.eof:
-        raise InvalidRequestError("automaton: its transitions have the wrong length")
-    return inflated

@@ -30,7 +30,7 @@ class Guiderail:
             json_schema=schema, strict=False, whitespace=grammar_pb2.WHITESPACE_FLEXIBLE
         )
         try:
-            return CompiledByGuiderail(compile_grammar(grammar, self._limits), self._vocabulary)
+            return CompiledByGuiderail(compile_grammar(grammar, self._limits).automaton, self._vocabulary)
         except UnsatisfiableError as error:
             raise ContradictionError(str(error)) from error
         except InvalidRequestError as error:

@@ -123,7 +123,7 @@ def compile_probe(probe: Probe) -> Compilation:
         except InvalidRequestError as refusal:
             compile_grammar(grammar, Limits())
             return Compilation(refusal=str(refusal))
-        return Compilation(automaton=compile_grammar(grammar, Limits()).SerializeToString())
+        return Compilation(automaton=compile_grammar(grammar, Limits()).automaton.SerializeToString())
     except InvalidRequestError as refusal:
         return Compilation(refusal=str(refusal))
     except MemoryError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, Classes, Dfa
+from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Classes, Dfa
 from grammar_service.automata.program import NONE, Entry, Leaf, Procedure, Program
 from grammar_service.automata.spelling import Ranges, Spelling, sequences
 from grammar_service.automata.spelling import Sequence as Spelt
@@ -82,6 +82,19 @@ class Speller:
                 for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
                     bits |= (2 << high) - (1 << low)
         return bits
+
+    def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
+        """Go from `source` to `target` by one character."""
+        point = ord(character)
+        self._connect(source, self._spell(((point, point),), spelling), target)
+
+    def others(self, source: int, characters: Iterable[str], spelling: Spelling, target: int) -> None:
+        """Go from `source` to `target` by one character that is not among `characters`."""
+        gaps = sorted([(SURROGATES[0], SURROGATES[1]), *((ord(c), ord(c) + 1) for c in characters)])
+        begins = [0, *(after for _, after in gaps)]
+        ends = [*(first for first, _ in gaps), END_OF_UNICODE]
+        ranges = tuple((low, after - 1) for low, after in zip(begins, ends, strict=True) if low < after)
+        self._connect(source, self._spell(ranges, spelling), target)
 
     def _connect(self, source: int, way: Spelled, target: int) -> None:
         moves = self.program.moves[source]

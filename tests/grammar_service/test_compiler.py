@@ -25,10 +25,18 @@ ANIMALS = {
 }
 SEEN = {"location": "park", "activity": "biking", "animals_seen": 3, "animals": ["puppy", "cat"]}
 
+TAGGED = grammar_pb2.Tagged(
+    tags=[
+        grammar_pb2.Tag(begin="<é>", content=grammar_pb2.Grammar(json_object=grammar_pb2.JsonObject())),
+        grammar_pb2.Tag(begin="<éa", content=grammar_pb2.Grammar(regex="[a-z]*"), end=">"),
+    ],
+    at_least_one=True,
+)
+
 
 def compiled(**fields: object) -> Automaton:
     grammar = grammar_pb2.Grammar(**fields)  # type: ignore[arg-type]
-    return Automaton.from_message(compile_grammar(grammar, Limits(max_states=50_000)))
+    return Automaton.from_message(compile_grammar(grammar, Limits(max_states=50_000)).automaton)
 
 
 def test_the_schema_of_the_guidance_guide_means_what_it_says() -> None:
@@ -73,6 +81,28 @@ def test_whitespace_is_where_it_was_chosen_to_be(whitespace: str, text: str, acc
     assert automaton.accepts(text.encode()) is accepted
 
 
+@pytest.mark.parametrize(
+    ("text", "accepted"),
+    [
+        ("{}", True),
+        ('{"a": {"b": [1, null]}, "c": "é"}', True),
+        ('{"a":1}', False),
+        ("[]", False),
+        ("1", False),
+        ("", False),
+        ("{} ", False),
+    ],
+)
+def test_a_json_object_is_any_one(text: str, accepted: bool) -> None:
+    assert compiled(json_object=grammar_pb2.JsonObject()).accepts(text.encode()) is accepted
+
+
+def test_a_json_object_has_the_whitespace_that_was_chosen() -> None:
+    compact = compiled(json_object=grammar_pb2.JsonObject(), whitespace=grammar_pb2.WHITESPACE_COMPACT)
+    assert compact.accepts(b'{"a":[1,2]}')
+    assert not compact.accepts(b'{"a": [1, 2]}')
+
+
 @given(st.from_regex(r"([0-9]{1,3}\.){2,4}[0-9]{1,3}", fullmatch=True))
 def test_the_address_of_the_guidance_guide_matches_as_in_python(text: str) -> None:
     assert compiled(regex=IPV4).accepts(text.encode()) is bool(re.fullmatch(IPV4, text, re.ASCII))
@@ -89,6 +119,7 @@ def test_a_choice_is_one_of_its_values(answer: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
+        ({"tagged": grammar_pb2.Tagged()}, "tagged.tags"),
         ({}, "the grammar is empty"),
         ({"choice": grammar_pb2.Choice()}, "at least one value"),
         ({"regex": "a^b"}, "nothing can satisfy"),
@@ -110,6 +141,8 @@ grammars = st.sampled_from(
         {"json_schema": "{}", "whitespace": grammar_pb2.WHITESPACE_FLEXIBLE},
         {"json_schema": '{"type": "string", "pattern": "^[a-c]{2,}$", "maxLength": 4}'},
         {"json_schema": '{"enum": ["a", "ab", {"x": [1]}, null]}'},
+        {"json_object": grammar_pb2.JsonObject()},
+        {"tagged": TAGGED},
         {"regex": IPV4},
         {"regex": "(a|ab)(c|bcd)*"},
         {"choice": grammar_pb2.Choice(values=["one", "two", "ones"])},

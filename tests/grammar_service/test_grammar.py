@@ -107,6 +107,57 @@ def test_a_grammar_without_a_source_is_refused() -> None:
         reader_of().read(grammar_pb2.Grammar(strict=True))
 
 
+def tagged_of(content: grammar_pb2.Grammar, **fields: object) -> grammar_pb2.Grammar:
+    tags = [grammar_pb2.Tag(begin="<", content=content, end=">")]
+    return grammar_pb2.Grammar(tagged=grammar_pb2.Tagged(tags=tags, **fields))  # type: ignore[arg-type]
+
+
+def test_what_tags_contain_is_brought_to_its_canonical_form_too() -> None:
+    plain = tagged_of(grammar_pb2.Grammar(json_schema='{"a":1}'))
+    written_out = tagged_of(
+        grammar_pb2.Grammar(json_schema=' {"a": 1}', strict=True, whitespace=grammar_pb2.WHITESPACE_SINGLE),
+        free_text=grammar_pb2.FREE_TEXT_ANYWHERE,
+    )
+    assert reader_of().read(plain) == reader_of().read(written_out)
+    assert reader_of().read(plain) != reader_of().read(tagged_of(grammar_pb2.Grammar(json_schema='{"a":2}')))
+    assert plain.tagged.tags[0].content.json_schema == '{"a":1}'
+
+
+def test_reading_a_grammar_leaves_it_as_it_was() -> None:
+    grammar = tagged_of(grammar_pb2.Grammar(json_schema="{ }"))
+    reader_of().read(grammar)
+    assert grammar == tagged_of(grammar_pb2.Grammar(json_schema="{ }"))
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (grammar_pb2.Grammar(), "one of json_schema, regex, choice, json_object, tagged must be set"),
+        (grammar_pb2.Grammar(json_schema="{"), "json_schema is not JSON"),
+        (grammar_pb2.Grammar(json_schema='{"minimum": 1e999}'), "json_schema has a number out of range"),
+        (grammar_pb2.Grammar(choice=grammar_pb2.Choice()), "choice has no values"),
+        (tagged_of(grammar_pb2.Grammar(regex="a")), "a tagged grammar cannot stand inside another one"),
+    ],
+)
+def test_errors_name_the_tag_whose_content_is_wrong(content: grammar_pb2.Grammar, complaint: str) -> None:
+    with pytest.raises(InvalidRequestError, match="grammar: tagged.tags\\[0\\].content: " + complaint):
+        reader_of().read(tagged_of(content))
+
+
+def test_the_whitespace_of_a_json_object_makes_a_difference() -> None:
+    anything = grammar_pb2.JsonObject()
+    plain, single, compact = [
+        reader_of().read(grammar_pb2.Grammar(json_object=anything, whitespace=whitespace))
+        for whitespace in (
+            grammar_pb2.WHITESPACE_UNSPECIFIED,
+            grammar_pb2.WHITESPACE_SINGLE,
+            grammar_pb2.WHITESPACE_COMPACT,
+        )
+    ]
+    assert plain == single
+    assert single != compact
+
+
 def test_a_choice_between_nothing_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="no values"):
         reader_of().read(grammar_pb2.Grammar(choice=grammar_pb2.Choice()))
@@ -126,6 +177,7 @@ def test_whitespace_of_an_unknown_kind_is_refused() -> None:
         grammar_pb2.Grammar(json_schema='"' + "x" * 99 + '"'),
         grammar_pb2.Grammar(regex="ü" * 51),
         grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=["x" * 60, "y" * 60])),
+        grammar_pb2.Grammar(tagged=grammar_pb2.Tagged(separator="x" * 101)),
     ],
 )
 def test_a_source_that_is_too_large_is_refused(grammar: grammar_pb2.Grammar) -> None:

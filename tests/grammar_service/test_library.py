@@ -15,7 +15,7 @@ from grammar_service.grammar import CanonicalGrammar
 from grammar_service.library import GrammarLibrary
 from grammar_service.memory import MemoryCache
 from grammar_service.outcome import Compiled, Outcome, Refused, encode
-from protos import automaton_pb2
+from protos import automaton_pb2, grammar_pb2
 from protos.errors import InvalidRequestError, OverloadedError
 from protos.grammar_pb2 import ORIGIN_COMPILED, ORIGIN_MEMORY, ORIGIN_REDIS
 
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 GRAMMAR = CanonicalGrammar(automaton_id="id", message=b"grammar")
 OTHER_GRAMMAR = CanonicalGrammar(automaton_id="other id", message=b"other grammar")
-AUTOMATON = automaton_pb2.Automaton(format_version=1, num_states=2)
+AUTOMATON = automaton_pb2.Automaton(format_version=2, num_states=2)
+SUMMARY = grammar_pb2.Summary(num_states=2, compile_seconds=0.25)
+COMPILED = Compiled(AUTOMATON, SUMMARY)
 
 
 class FakeCompiler:
     """Answers `outcome` to everything, once it is allowed to."""
 
     def __init__(self, outcome: Outcome | Exception | None = None) -> None:
-        self.outcome = outcome or Compiled(AUTOMATON)
+        self.outcome = outcome or COMPILED
         self.calls = 0
         self.called = asyncio.Event()
         self.may_finish = asyncio.Event()
@@ -83,6 +85,7 @@ async def test_a_grammar_is_compiled_once_and_then_remembered() -> None:
     first = await library.find(GRAMMAR)
     again = await library.find(GRAMMAR)
     assert (first.automaton_id, first.automaton, first.origin) == ("id", AUTOMATON, ORIGIN_COMPILED)
+    assert first.summary == again.summary == SUMMARY
     assert (again.automaton_id, again.automaton, again.origin) == ("id", AUTOMATON, ORIGIN_MEMORY)
     assert compiler.calls == 1
 
@@ -167,7 +170,7 @@ async def test_being_overloaded_is_not_remembered(replicas: Replicas, redis_clie
     with pytest.raises(OverloadedError):
         await library.find(GRAMMAR)
     assert await redis_client.keys() == []
-    compiler.outcome = Compiled(AUTOMATON)
+    compiler.outcome = COMPILED
     assert (await library.find(GRAMMAR)).origin == ORIGIN_COMPILED
 
 
@@ -220,7 +223,7 @@ async def test_a_damaged_value_is_compiled_anew_and_overwritten(
     await redis_client.set("test:id", b"garbage")
     library = await replicas.library(compiler)
     assert (await library.find(GRAMMAR)).origin == ORIGIN_COMPILED
-    assert await redis_client.get("test:id") == encode(Compiled(AUTOMATON))
+    assert await redis_client.get("test:id") == encode(COMPILED)
     assert "damaged" in caplog.text
 
 
@@ -230,7 +233,7 @@ async def test_a_value_of_the_wrong_type_is_compiled_anew_and_overwritten(
     await redis_client.hset("test:id", "field", "value")
     library = await replicas.library(FakeCompiler())
     assert (await library.find(GRAMMAR)).origin == ORIGIN_COMPILED
-    assert await redis_client.get("test:id") == encode(Compiled(AUTOMATON))
+    assert await redis_client.get("test:id") == encode(COMPILED)
 
 
 async def test_redis_killed_during_a_compilation_costs_no_request(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grammar_service.memory import MemoryCache
 from grammar_service.outcome import Compiled, Refused
-from protos import automaton_pb2
+from protos import automaton_pb2, grammar_pb2
 
 
 class Clock:
@@ -23,7 +23,7 @@ def memory_of(*, max_entries: int = 100, max_bytes: int = 10_000, clock: Clock |
 
 
 def outcome_of(size: int) -> Compiled:
-    return Compiled(automaton_pb2.Automaton(byte_classes=bytes(size)))
+    return Compiled(automaton_pb2.Automaton(byte_classes=bytes(size)), grammar_pb2.Summary())
 
 
 def test_the_least_recently_used_entry_goes_first() -> None:

@@ -34,7 +34,8 @@ class FakeCompiler:
         if regex == "bug":
             raise RuntimeError("secret details")
         size = 8 << 20 if regex == "large" else 8
-        return Compiled(automaton_pb2.Automaton(format_version=1, transitions=bytes(size)))
+        automaton = automaton_pb2.Automaton(format_version=2, transitions=bytes(size))
+        return Compiled(automaton, grammar_pb2.Summary(num_states=7, shortest_answer="a"))
 
 
 @pytest.fixture
@@ -66,7 +67,8 @@ async def test_the_reply_has_the_automaton_its_name_and_its_origin(channel: grpc
     assert len(first.automaton_id) == 64
     assert first.automaton_id == again.automaton_id
     assert first.automaton == again.automaton
-    assert first.automaton.format_version == 1
+    assert first.automaton.format_version == 2
+    assert first.summary == again.summary == grammar_pb2.Summary(num_states=7, shortest_answer="a")
     assert (first.origin, again.origin) == (grammar_pb2.ORIGIN_COMPILED, grammar_pb2.ORIGIN_MEMORY)
 
 

@@ -1,10 +1,13 @@
 """The automaton as it is read, sent and checked."""
 
+import zlib
+
 import numpy as np
 import pytest
 
 from protos import automaton_pb2
 from protos.automaton import Automaton, Configuration
+from protos.endings import ACCEPTED, Endings
 from protos.errors import InvalidRequestError
 
 
@@ -23,6 +26,13 @@ def brackets(*, max_depth: int = 3) -> Automaton:
         call_rows=np.array([0, 1], dtype=np.int32),
         returns=np.array([3, 2], dtype=np.int32),
         max_depth=max_depth,
+        endings=Endings(
+            first=np.array([0, 0, 1, 2, 3], dtype=np.int32),
+            labels=np.array([ACCEPTED, 1, ACCEPTED], dtype=np.int32),
+            lengths=np.array([2, 1, 0], dtype=np.int32),
+            depths=np.array([1, 0, 0], dtype=np.int32),
+            first_bytes=np.frombuffer(b"[]\0", dtype=np.uint8),
+        ),
     )
 
 
@@ -54,6 +64,14 @@ def test_an_automaton_survives_its_message() -> None:
     for name in ("byte_classes", "transitions", "accepting", "call_entries", "call_rows", "returns"):
         np.testing.assert_array_equal(getattr(received, name), getattr(sent, name))
     assert (received.start, received.max_depth) == (sent.start, sent.max_depth)
+    for name in ("first", "labels", "lengths", "depths", "first_bytes"):
+        np.testing.assert_array_equal(getattr(received.endings, name), getattr(sent.endings, name))
+
+
+def endings_of(counts: list[int], labels: list[int], lengths: list[int]) -> bytes:
+    """The three endings that these counts and columns say, as a message has them."""
+    columns = np.array([*counts, *labels, *lengths, 1, 0, 0], dtype="<i4")
+    return zlib.compress(np.diff(columns, prepend=columns.dtype.type(0)).astype("<i4").tobytes() + b"[]\0")
 
 
 def damaged(**fields: object) -> automaton_pb2.Automaton:
@@ -66,7 +84,7 @@ def damaged(**fields: object) -> automaton_pb2.Automaton:
 @pytest.mark.parametrize(
     "message",
     [
-        damaged(format_version=2),
+        damaged(format_version=1),
         damaged(byte_classes=b"\0" * 255),
         damaged(byte_classes=b"\xff" * 256),
         damaged(num_states=5),
@@ -82,6 +100,15 @@ def damaged(**fields: object) -> automaton_pb2.Automaton:
         damaged(call_entries=b"\x02\0\0\0\0\0\0\0"),
         damaged(call_rows=b"\x00\0\0\0\x02\0\0\0"),
         damaged(returns=b"\x03\0\0\0\x04\0\0\0"),
+        damaged(num_endings=2),
+        damaged(num_endings=1 << 31),
+        damaged(endings=b"not zlib"),
+        damaged(endings=brackets().to_message().endings[:-3]),
+        damaged(endings=endings_of([0, 1, 1, 2], [0, 1, 0], [2, 1, 0])),
+        damaged(endings=endings_of([0, -1, 1, 3], [0, 1, 0], [2, 1, 0])),
+        damaged(endings=endings_of([0, 1, 1, 1], [0, 2, 0], [2, 1, 0])),
+        damaged(endings=endings_of([0, 1, 1, 1], [0, -1, 0], [2, 1, 0])),
+        damaged(endings=endings_of([0, 1, 1, 1], [0, 1, 0], [2, -1, 0])),
         automaton_pb2.Automaton(),
     ],
 )
@@ -91,8 +118,6 @@ def test_a_damaged_message_is_refused(message: automaton_pb2.Automaton) -> None:
 
 
 def test_a_small_message_cannot_claim_a_huge_table() -> None:
-    import zlib
-
     bomb = damaged(num_states=1000, num_classes=256, transitions=zlib.compress(b"\0" * (1 << 24)))
     with pytest.raises(InvalidRequestError, match="wrong length"):
         Automaton.from_message(bomb)

@@ -112,7 +112,7 @@ class FakeGrammarService(grammar_pb2_grpc.GrammarServiceServicer):
             raise self.failures.pop(0)
         if "forbidden" in str(request):
             raise InvalidRequestError("/properties/a: keyword `forbidden` is not supported")
-        automaton = automaton_pb2.Automaton(format_version=1, start=7)
+        automaton = automaton_pb2.Automaton(format_version=2, start=7)
         return grammar_pb2.CompileReply(automaton_id="the-id", automaton=automaton)
 
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from grammar_service.automata.distances import with_endings
 from protos import automaton_pb2
 from protos.automaton import Automaton
 from protos.errors import GenerationError, InvalidRequestError
@@ -30,15 +31,17 @@ def regular(edges: dict[tuple[int, str], int], *, accepting: set[int]) -> automa
     table = np.zeros((states, 256), dtype=np.int32)
     for (state, character), target in edges.items():
         table[state, ord(character)] = target
-    return Automaton(
-        byte_classes=np.arange(256, dtype=np.uint8),
-        transitions=table,
-        accepting=np.isin(np.arange(states), sorted(accepting)),
-        start=1,
-        call_entries=np.zeros(0, dtype=np.int32),
-        call_rows=np.zeros(0, dtype=np.int32),
-        returns=np.zeros(0, dtype=np.int32),
-        max_depth=0,
+    return with_endings(
+        Automaton(
+            byte_classes=np.arange(256, dtype=np.uint8),
+            transitions=table,
+            accepting=np.isin(np.arange(states), sorted(accepting)),
+            start=1,
+            call_entries=np.zeros(0, dtype=np.int32),
+            call_rows=np.zeros(0, dtype=np.int32),
+            returns=np.zeros(0, dtype=np.int32),
+            max_depth=0,
+        )
     ).to_message()
 
 
@@ -56,15 +59,17 @@ def nested() -> automaton_pb2.Automaton:
     table[3, 2] = 4
     byte_classes = np.zeros(256, dtype=np.uint8)
     byte_classes[ord("a")], byte_classes[ord("b")] = 1, 2
-    return Automaton(
-        byte_classes=byte_classes,
-        transitions=table,
-        accepting=np.array([False, False, False, True]),
-        start=1,
-        call_entries=np.array([2, 2], dtype=np.int32),
-        call_rows=np.array([0, 0], dtype=np.int32),
-        returns=np.array([3], dtype=np.int32),
-        max_depth=5,
+    return with_endings(
+        Automaton(
+            byte_classes=byte_classes,
+            transitions=table,
+            accepting=np.array([False, False, False, True]),
+            start=1,
+            call_entries=np.array([2, 2], dtype=np.int32),
+            call_rows=np.array([0, 0], dtype=np.int32),
+            returns=np.array([3], dtype=np.int32),
+            max_depth=5,
+        )
     ).to_message()
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from grammar_service.automata.distances import with_endings
 from protos.automaton import Automaton, Configuration
 from shard.checkpoint import bundled_model
 from shard.trie import Trie
@@ -105,15 +106,17 @@ class Sketch:
                 table[state, byte] = {"go": value, "return": states + value, "call": -value - 1}[kind]
         columns, classes = np.unique(table, axis=1, return_inverse=True)
         return Automaton.from_message(
-            Automaton(
-                byte_classes=classes.astype(np.uint8),
-                transitions=columns,
-                accepting=np.arange(states) == accepting,
-                start=start,
-                call_entries=np.array(self.entries, dtype=np.int32),
-                call_rows=np.array(self.call_rows, dtype=np.int32),
-                returns=np.array(self.returns, dtype=np.int32),
-                max_depth=max_depth,
+            with_endings(
+                Automaton(
+                    byte_classes=classes.astype(np.uint8),
+                    transitions=columns,
+                    accepting=np.arange(states) == accepting,
+                    start=start,
+                    call_entries=np.array(self.entries, dtype=np.int32),
+                    call_rows=np.array(self.call_rows, dtype=np.int32),
+                    returns=np.array(self.returns, dtype=np.int32),
+                    max_depth=max_depth,
+                )
             ).to_message()
         )
 
@@ -280,17 +283,19 @@ def automata(draw: st.DrawFn) -> Automaton:
         byte_classes[byte] = draw(st.integers(0, classes - 1))
     returns = draw(st.lists(st.integers(0, states - 1), min_size=labels + 3, max_size=labels + 3))
     return Automaton.from_message(
-        Automaton(
-            byte_classes=byte_classes,
-            transitions=np.array([[0] * classes, *rows], dtype=np.int32),
-            accepting=np.zeros(states, dtype=np.bool_),
-            start=1,
-            call_entries=np.array(draw(entries(calls, states)), dtype=np.int32),
-            call_rows=np.array(
-                draw(st.lists(st.integers(0, 2), min_size=calls, max_size=calls)), dtype=np.int32
-            ),
-            returns=np.array(returns, dtype=np.int32),
-            max_depth=draw(st.integers(0, 4)),
+        with_endings(
+            Automaton(
+                byte_classes=byte_classes,
+                transitions=np.array([[0] * classes, *rows], dtype=np.int32),
+                accepting=np.zeros(states, dtype=np.bool_),
+                start=1,
+                call_entries=np.array(draw(entries(calls, states)), dtype=np.int32),
+                call_rows=np.array(
+                    draw(st.lists(st.integers(0, 2), min_size=calls, max_size=calls)), dtype=np.int32
+                ),
+                returns=np.array(returns, dtype=np.int32),
+                max_depth=draw(st.integers(0, 4)),
+            )
         ).to_message()
     )
 

@@ -18,6 +18,6 @@ Compile = Callable[..., Automaton]
 def compile_schema() -> Compile:
     def compile_schema(schema: Any, **options: Any) -> Automaton:
         grammar = grammar_pb2.Grammar(json_schema=json.dumps(schema), **options)
-        return Automaton.from_message(compile_grammar(grammar, Limits(max_states=100_000)))
+        return Automaton.from_message(compile_grammar(grammar, Limits(max_states=100_000)).automaton)
 
     return compile_schema

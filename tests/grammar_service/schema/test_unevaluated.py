@@ -83,7 +83,7 @@ def assert_exact(schema: Any, instances: list[Any]) -> None:
     validator = Draft202012Validator(schema)
     valid = [validator.is_valid(instance) for instance in instances]
     try:
-        automaton = Automaton.from_message(compile_grammar(grammar, Limits(max_states=100_000)))
+        automaton = Automaton.from_message(compile_grammar(grammar, Limits(max_states=100_000)).automaton)
     except UnsatisfiableError:
         assert not any(valid)
         return

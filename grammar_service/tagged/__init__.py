@@ -1,0 +1,1 @@
+"""Tagged grammars: free text in which certain strings open constrained parts."""
