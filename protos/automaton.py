@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from protos import automaton_pb2
 from protos.endings import Endings, inflated
 from protos.errors import InvalidRequestError
+from protos.repetition import Repetition
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DEAD = 0
 MAX_CELLS = 64 * 1024 * 1024
 """The most transitions a reader accepts (256 MiB decoded), so that a small message cannot fill its memory."""
@@ -52,10 +53,24 @@ class Automaton:
     max_depth: int
     endings: Endings = field(default_factory=Endings.none)
     """Of all states; of none in an automaton that is still being made."""
+    repetition: Repetition = field(default_factory=Repetition.none)
+    """Copies that are not written out. Only an automaton without can be read."""
 
     @property
     def num_states(self) -> int:
-        return len(self.transitions)
+        """The number of states, copies included."""
+        return len(self.transitions) + self.repetition.count
+
+    def written_out(self) -> Automaton:
+        """The same automaton, with rows for the copies too."""
+        originals = self.repetition.originals(len(self.transitions))
+        return replace(
+            self,
+            transitions=self.repetition.written_out(self.transitions),
+            accepting=self.accepting[originals],
+            endings=self.endings.of(originals) if len(self.endings) else self.endings,
+            repetition=Repetition.none(),
+        )
 
     def step(self, configuration: Configuration, byte: int) -> Configuration | None:
         """The configuration after reading one byte, or None if it is not allowed there."""
@@ -92,7 +107,7 @@ class Automaton:
         """The automaton as it travels and is stored."""
         table = self.transitions.astype(np.int32)
         rows = np.arange(len(table), dtype=np.int32)[:, None]
-        is_state = (table > DEAD) & (table < len(table))
+        is_state = (table > DEAD) & (table < self.num_states)
         stored = np.where(is_state, table - rows - _RELATIVE, table)
         return automaton_pb2.Automaton(
             format_version=FORMAT_VERSION,
@@ -108,11 +123,14 @@ class Automaton:
             max_depth=self.max_depth,
             num_endings=len(self.endings),
             endings=self.endings.compressed(),
+            repeated_states=self.repetition.states.astype("<i4").tobytes(),
+            repetitions=self.repetition.times,
+            repeated_classes=self.repetition.classes.tobytes(),
         )
 
     @classmethod
     def from_message(cls, message: automaton_pb2.Automaton) -> Automaton:
-        """Read and check an automaton: afterwards no index in it can be out of range.
+        """Read and check an automaton, and write it out: afterwards no index in it can be out of range.
 
         Raises:
             InvalidRequestError: the message is damaged, or of a version this reader does not know.
@@ -124,6 +142,13 @@ class Automaton:
         states, classes = message.num_states, message.num_classes
         if not 1 < states * classes <= MAX_CELLS or not 0 < classes <= 256:
             raise InvalidRequestError(f"automaton: {states} states x {classes} classes is out of range")
+        repetition = Repetition(
+            states=_int32(message.repeated_states),
+            classes=np.frombuffer(message.repeated_classes, dtype=np.uint8),
+            times=message.repetitions,
+        )
+        if (states + repetition.count) * classes > MAX_CELLS:
+            raise InvalidRequestError(f"automaton: {repetition.count} copies of states are out of range")
         if message.num_endings > MAX_CELLS:
             raise InvalidRequestError(f"automaton: {message.num_endings} endings are out of range")
         stored = inflated(message.transitions, states * classes * 4, what="transitions")
@@ -144,9 +169,10 @@ class Automaton:
             returns=_int32(message.returns),
             max_depth=message.max_depth,
             endings=Endings.read(message.endings, states=states, endings=message.num_endings),
+            repetition=repetition,
         )
         automaton._check()
-        return automaton
+        return automaton.written_out()
 
     def _check(self) -> None:
         states, calls = self.num_states, len(self.call_entries)
@@ -155,13 +181,15 @@ class Automaton:
         sound = (
             len(self.byte_classes) == 256
             and self.byte_classes.max() < self.transitions.shape[1]
-            and 0 < self.start < states
+            and 0 < self.start < len(self.transitions)
+            and _within(self.repetition.states, len(self.transitions))
+            and _within(self.repetition.classes, self.transitions.shape[1])
             and int(self.transitions.min()) >= -calls
             and not self.transitions[DEAD].any()
             and len(rows) == calls
-            and _within(self.call_entries, states)
+            and _within(self.call_entries, len(self.transitions))
             and bool(self.call_entries.all())  # no call leads into the dead state
-            and _within(self.returns, states)
+            and _within(self.returns, len(self.transitions))
             and int(self.endings.labels.max(initial=0)) <= max(labels, 0)
             and (calls == 0 or (rows.min() >= 0 and rows.max() + max(labels, 1) <= len(self.returns)))
         )
@@ -169,7 +197,7 @@ class Automaton:
             raise InvalidRequestError("automaton: an index in it is out of range")
 
 
-def _within(values: NDArray[np.int32], bound: int) -> bool:
+def _within(values: NDArray[np.int32] | NDArray[np.uint8], bound: int) -> bool:
     return len(values) == 0 or bool(values.min() >= 0 and values.max() < bound)
 
 

@@ -46,6 +46,19 @@ class Endings:
             first_bytes=empty.astype(np.uint8),
         )
 
+    def of(self, states: NDArray[np.int32]) -> Endings:
+        """The endings of these states, in this order; a state may come several times."""
+        counts = np.diff(self.first)[states]
+        after = np.cumsum(counts, dtype=np.int32)
+        places = np.arange(after[-1], dtype=np.int32) + np.repeat(self.first[states] - after + counts, counts)
+        return Endings(
+            first=np.append(np.int32(0), after),
+            labels=self.labels[places],
+            lengths=self.lengths[places],
+            depths=self.depths[places],
+            first_bytes=self.first_bytes[places],
+        )
+
     def __len__(self) -> int:
         return len(self.labels)
 

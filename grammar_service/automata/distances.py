@@ -10,7 +10,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.program import MAX_WHITESPACE
 from protos.automaton import DEAD, Automaton
 from protos.endings import Endings
 
@@ -37,28 +36,21 @@ class _Search:
     found of a pair is one transition and what was found of where that leads; so whoever follows these
     transitions needs no more bytes, and no more rows, than the table says.
 
-    A pair is one number, label * states + state. States that end alike are one state here.
+    A pair is one number, label * states + state. A copy of a state is the state itself here.
     """
 
     def __init__(self, automaton: Automaton) -> None:
-        alike = _alike(automaton)
-        kept = np.flatnonzero(alike == np.arange(len(alike)))
-        numbers = np.zeros(len(alike), dtype=np.int32)
-        numbers[kept] = np.arange(len(kept))
-        self._number = numbers[alike]
-        """(states of the automaton,): their numbers here."""
-        table = automaton.transitions[kept]
-        inside = (table > DEAD) & (table < len(alike))
-        self._table = np.where(inside, self._number[table * inside], table)
+        table = automaton.transitions
+        inside = (table > DEAD) & (table < automaton.num_states)
+        self._table = np.where(inside, automaton.repetition.originals(len(table))[table * inside], table)
         self._automaton = automaton
-        self._accepting = automaton.accepting[kept]
         ordered = np.sort(self._table, axis=1)
         fresh = ordered != DEAD
         fresh[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
         self._origins, self._moves = np.nonzero(fresh)[0], ordered[fresh]
         """Every state with each of its transitions, ascending."""
-        self._returns: list[int] = self._number[automaton.returns].tolist()
-        self._states = len(kept)
+        self._returns: list[int] = automaton.returns.tolist()
+        self._states = len(table)
         self._depths: dict[int, int] = {}
         """Of every pair that is found: the most rows it has on the stack."""
         self._at_return: dict[int, list[tuple[int, int]]] = {state: [] for state in self._returns}
@@ -103,7 +95,7 @@ class _Search:
 
     def _begin(self) -> None:
         """Find what ends without going anywhere."""
-        self._waiting[0] = [(state, 0, DEAD) for state in np.flatnonzero(self._accepting).tolist()]
+        self._waiting[0] = [(state, 0, DEAD) for state in np.flatnonzero(self._automaton.accepting).tolist()]
         returning = self._moves >= self._automaton.num_states
         labels = self._moves[returning].astype(np.int64) - self._automaton.num_states + 1
         ended = self._origins[returning] + labels * self._states
@@ -125,7 +117,7 @@ class _Search:
         """By the state that is called, (calls, 3): caller, row, transition."""
         calling = self._moves < DEAD
         moves = self._moves[calling]
-        entries = self._number[self._automaton.call_entries[-moves - 1]]
+        entries = self._automaton.call_entries[-moves - 1]
         order = np.argsort(entries, kind="stable")
         callers = np.column_stack([self._origins[calling], self._automaton.call_rows[-moves - 1], moves])[
             order
@@ -157,7 +149,7 @@ class _Search:
 
     def _useful(self, callers: NDArray[np.int64], label: int) -> NDArray[np.int64]:
         """Those that could not have got to where the call returns in one byte."""
-        targets = self._number[self._automaton.returns[callers[:, 1] + label - 1]]
+        targets = self._automaton.returns[callers[:, 1] + label - 1]
         steps = callers[:, 0] * self._states + targets
         known = self._single[np.searchsorted(self._single[:-1], steps)] == steps
         return np.compress(~known, callers, axis=0)
@@ -171,21 +163,16 @@ class _Search:
     def _tabled(
         self, pairs: NDArray[np.int64], moves: NDArray[np.int32], lengths: NDArray[np.int64]
     ) -> Endings:
-        """The endings that the pairs are, for every state of the automaton those of its number."""
+        """The endings that the pairs are."""
         order = np.argsort(pairs % self._states, kind="stable")
         states = (pairs % self._states)[order]
-        first = np.searchsorted(states, np.arange(self._states + 1))
-        counts = np.diff(first)[self._number]
-        after = np.cumsum(counts)
-        # Where each ending of the automaton's states is among those in order.
-        places = np.arange(after[-1]) + np.repeat(first[self._number] - after + counts, counts)
         depths = np.fromiter(map(self._depths.__getitem__, pairs.tolist()), dtype=np.int32, count=len(pairs))
         return Endings(
-            first=np.append(0, after).astype(np.int32),
-            labels=(pairs // self._states)[order][places].astype(np.int32),
-            lengths=lengths[order][places].astype(np.int32),
-            depths=depths[order][places],
-            first_bytes=self._bytes(states, moves[order])[places],
+            first=np.searchsorted(states, np.arange(self._states + 1)).astype(np.int32),
+            labels=(pairs // self._states)[order].astype(np.int32),
+            lengths=lengths[order].astype(np.int32),
+            depths=depths[order],
+            first_bytes=self._bytes(states, moves[order]),
         )
 
     def _bytes(self, states: NDArray[np.int64], moves: NDArray[np.int32]) -> NDArray[np.uint8]:
@@ -197,25 +184,3 @@ class _Search:
         for chunk in (slice(i, i + _CHUNK) for i in range(0, len(states), _CHUNK)):
             bytes_[chunk] = representatives[(table[states[chunk]] == moves[chunk, None]).argmax(axis=1)]
         return bytes_
-
-
-def _alike(automaton: Automaton) -> NDArray[np.int64]:
-    """(states,): for each state, one that has the same endings.
-
-    A state from which whitespace leads to another one with the same moves otherwise, and so on to one that
-    allows no whitespace, has the endings of that last one: whitespace only makes them longer.
-    """
-    table = automaton.transitions
-    alike = np.arange(len(table))
-    spaces = automaton.byte_classes[list(b" \t\n\r")]
-    following = table[:, spaces[0]]
-    counting = np.flatnonzero((following > DEAD) & (following < len(table)) & (following != alike))
-    after = following[counting]
-    equal = table[counting] == table[after]
-    equal[:, spaces] = table[counting[:, None], spaces] == after[:, None]
-    same = equal.all(axis=1) & (automaton.accepting[counting] == automaton.accepting[after])
-    alike[counting[same]] = after[same]
-    for _ in range(MAX_WHITESPACE.bit_length()):
-        alike = alike[alike]
-    ended = (table[alike[:, None], spaces] == DEAD).all(axis=1)
-    return np.where(ended, alike, np.arange(len(table)))

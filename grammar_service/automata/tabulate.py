@@ -12,6 +12,7 @@ from grammar_service.automata.dfa import DEAD, TooManyStatesError
 from grammar_service.automata.letters import row_numbers
 from grammar_service.automata.program import MAX_WHITESPACE
 from protos.automaton import MAX_CELLS, Automaton
+from protos.repetition import Repetition
 
 _WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
 SPACES = -RETURNS
@@ -82,8 +83,8 @@ class Tables:
     def automaton(self, start: int, *, max_states: int, max_depth: int) -> Automaton:
         """The automaton that begins in `start`.
 
-        After its states come copies of those in which whitespace leads back to themselves, one for each
-        character of it that may come: they count it.
+        The states in which whitespace leads back to themselves are repeated, once for each character of it
+        that may come: the copies count it.
 
         Raises:
             TooManyStatesError: it would have more than `max_states`.
@@ -97,24 +98,23 @@ class Tables:
         transitions = self.transitions.copy()
         transitions[spaces] = count + np.searchsorted(spaced, SPACES - transitions[spaces])
         byte_classes, kept = self._merged(transitions)
-        table = np.empty((total, len(kept)), dtype=np.int32)
-        table[:count] = transitions[:, kept]
-        repeated = np.tile(spaced, MAX_WHITESPACE)
-        table[count:] = table[repeated]
-        following = np.arange(count, total) + len(spaced)
-        # A column of whitespace is one of nothing else, if there are copies at all.
-        space = np.isin(self.cuts, _WHITESPACE)
-        table[count:, space[kept]] = np.where(following < total, following, DEAD)[:, None]
+        table = transitions[:, kept]
+        # A class of whitespace is one of nothing else, if there are copies at all.
+        classes = np.flatnonzero(np.isin(self.cuts, _WHITESPACE)[kept])
+        times = MAX_WHITESPACE if len(spaced) else 0
         return Automaton(
             byte_classes=byte_classes,
             transitions=np.where(table >= RETURNS, table - np.int32(RETURNS - total), table),
-            accepting=np.concatenate([self.accepting, self.accepting[repeated]]),
+            accepting=self.accepting,
             start=start,
             call_entries=self.call_entries,
             call_rows=self.call_rows,
             # A reader checks every row for the largest label, so the last row needs that many entries.
             returns=np.concatenate([self.returns, np.zeros(self.labels, dtype=np.int32)]),
             max_depth=max_depth,
+            repetition=Repetition(
+                states=spaced.astype(np.int32), classes=classes.astype(np.uint8), times=times
+            ),
         )
 
     def _merged(self, transitions: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
