@@ -7,7 +7,7 @@ import logging
 from contextlib import AsyncExitStack
 
 from grammar_service.cache import RedisCache
-from grammar_service.compiler import COMPILER_VERSION, compile_grammar
+from grammar_service.compiler import COMPILER_VERSION, compile_grammar, prepare
 from grammar_service.grammar import GrammarReader
 from grammar_service.library import GrammarLibrary
 from grammar_service.limits import Limits
@@ -58,6 +58,7 @@ def open_workers(settings: Settings, limits: Limits) -> Workers:
     """The processes that compile."""
     return Workers(
         compile_grammar,
+        prepare=prepare,
         limits=limits,
         workers=settings.workers,
         slow_workers=(settings.workers + 1) // 2,

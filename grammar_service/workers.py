@@ -29,6 +29,7 @@ from protos.errors import InvalidRequestError, OverloadedError
 logger = logging.getLogger(__name__)
 
 Compile: TypeAlias = Callable[[grammar_pb2.Grammar, Limits], Compiled]
+Prepare: TypeAlias = Callable[[], None]
 
 _TASKS_PER_WORKER = 1000
 """After which a worker makes way for a new one, so that nothing it leaks adds up."""
@@ -50,6 +51,7 @@ class Workers:
         self,
         compile_grammar: Compile,
         *,
+        prepare: Prepare,
         limits: Limits,
         workers: int,
         slow_workers: int,
@@ -59,7 +61,8 @@ class Workers:
         queue_length: int,
         memory_bytes: int,
     ) -> None:
-        """`compile_grammar` must be a function of a module, and raise `InvalidRequestError` to refuse.
+        """`compile_grammar` must be a function of a module, and raise `InvalidRequestError` to refuse; so
+        must `prepare`, which every worker does once before its first grammar.
 
         `seconds` and `memory_bytes` bound one compilation, `quick_seconds` its first try. A grammar waits up
         to `queue_seconds` in all for a free worker, and not at all if `queue_length` others wait already. So
@@ -77,10 +80,15 @@ class Workers:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([compile_grammar.__module__, __name__])
         self._quick = _Lane(
-            context, size=workers, seconds=quick_seconds, memory_bytes=memory_bytes, niceness=0
+            context, prepare, size=workers, seconds=quick_seconds, memory_bytes=memory_bytes, niceness=0
         )
         self._slow = _Lane(
-            context, size=slow_workers, seconds=seconds, memory_bytes=memory_bytes, niceness=_SLOW_NICENESS
+            context,
+            prepare,
+            size=slow_workers,
+            seconds=seconds,
+            memory_bytes=memory_bytes,
+            niceness=_SLOW_NICENESS,
         )
 
     async def __aenter__(self) -> Self:
@@ -132,6 +140,7 @@ class _Lane:
     def __init__(
         self,
         context: multiprocessing.context.ForkServerContext,
+        prepare: Prepare,
         *,
         size: int,
         seconds: float,
@@ -141,7 +150,7 @@ class _Lane:
         self._context = context
         self._size = size
         self._seconds = seconds
-        self._initargs = (memory_bytes, niceness)
+        self._initargs = (prepare, memory_bytes, niceness)
         self._free = asyncio.Semaphore(size)
         self._pool = self._new_pool()
 
@@ -209,8 +218,9 @@ async def _end(pool: ProcessPool) -> None:
     await asyncio.to_thread(pool.join)
 
 
-def _enter_worker(memory_bytes: int, niceness: int) -> None:
+def _enter_worker(prepare: Prepare, memory_bytes: int, niceness: int) -> None:
     """Runs once in each worker process, before its first task."""
+    prepare()
     # Python's own handlers wait for the interpreter, which may be deep in native code for seconds.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)

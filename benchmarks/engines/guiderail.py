@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.engines.engine import ContradictionError, RefusedError
-from grammar_service.compiler import UnsatisfiableError, compile_grammar
+from grammar_service.compiler import UnsatisfiableError, compile_grammar, prepare
 from grammar_service.limits import Limits
 from protos import automaton_pb2, grammar_pb2
 from protos.errors import InvalidRequestError
@@ -24,6 +24,7 @@ class Guiderail:
             tokenizer, size=len(tokenizer), eos_ids={tokenizer.eos_token_id}
         )
         self._limits = Limits()
+        prepare()  # as each worker of the service does at its start
 
     def compile(self, schema: str) -> CompiledByGuiderail:
         grammar = grammar_pb2.Grammar(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammar_service.automata.dfa import DEAD, Classes, TooManyStatesError
+from grammar_service.automata.letters import row_numbers
 from grammar_service.automata.program import NONE, Entry, Leaf, Move, Procedure
 from grammar_service.automata.speller import Speller
 from grammar_service.automata.spelling import Spelling
@@ -315,9 +316,10 @@ class Determinisation:
             return
         # States that allow the same characters call the same procedures.
         alive = targets[:, [column for column, _ in longer]] != DEAD
-        kinds, kind_of = np.unique(alive, axis=0, return_inverse=True)
-        for kind, allowed in enumerate(kinds):
-            members = np.flatnonzero(kind_of.reshape(-1) == kind)
+        kind_of = row_numbers(np.packbits(alive, axis=1).astype(np.int64))
+        for kind in range(int(kind_of.max()) + 1):
+            members = np.flatnonzero(kind_of == kind)
+            allowed = alive[members[0]].tolist()
             calls = [
                 (low, high, column, entry, procedure)
                 for (column, spelled), here in zip(longer, allowed, strict=True)

@@ -30,6 +30,8 @@ END_OF_UNICODE = 0x110000
 
 Classes = list[tuple[int, tuple[tuple[int, int], ...]]]
 """Columns of a table, and the code points that each stands for, as ranges."""
+_NARROW = 64
+"""Fewer states than this are looked at one by one."""
 _NEAR = 8
 """After so many steps away from acceptance, states are looked at one by one."""
 _BASE_CUTS = np.array([0, *SURROGATES], dtype=np.int64)
@@ -250,14 +252,20 @@ class Dfa:
         return set(np.flatnonzero(self.accepting).tolist())
 
     def _reachable(self) -> NDArray[np.bool_]:
-        rows = Letters.of((self.cuts, self.table)).tables[0].tolist()
-        seen, queue = {self.start}, [self.start]
-        for state in queue:  # grows as it is read
-            fresh = set(rows[state]) - seen
-            seen |= fresh
-            queue.extend(fresh)
-        reachable = np.zeros(len(self.table), dtype=np.bool_)
-        reachable[queue] = True
+        """(states,): whether the start can reach each."""
+        table = Letters.of((self.cuts, self.table)).tables[0]
+        reachable = np.zeros(len(table), dtype=np.bool_)
+        reachable[self.start] = True
+        frontier = np.array([self.start])
+        while len(frontier):
+            if len(frontier) < _NARROW:
+                reached = {target for row in table[frontier].tolist() for target in row}
+                frontier = np.array([target for target in reached if not reachable[target]], dtype=np.int64)
+            else:
+                met = np.zeros_like(reachable)
+                met[table[frontier]] = True
+                frontier = np.flatnonzero(met & ~reachable)
+            reachable[frontier] = True
         return reachable
 
     def _without_surrogates(self) -> Dfa:

@@ -11,6 +11,8 @@ Cuts = NDArray[np.int64]
 """(intervals,): where each interval of code points begins, ascending from 0."""
 Table = NDArray[np.int64]
 """(states, intervals or letters): the next state."""
+_LARGE = 1 << 16
+"""Cells."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ class Letters:
 
 
 def row_numbers(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows,): equal rows get equal numbers from 0. As raw bytes, for numpy compares those much faster."""
+    """(rows,): equal rows get equal numbers from 0."""
+    if matrix.shape[1] == 1:
+        return np.unique(matrix[:, 0], return_inverse=True)[1]
+    if matrix.size > _LARGE:  # numpy sorts numbers much faster than rows, so sort a hash of each
+        weights = np.random.default_rng(0).integers(1 << 63, size=matrix.shape[1], dtype=np.int64)
+        _, first, inverse = np.unique(matrix @ weights, return_index=True, return_inverse=True)
+        numbers: NDArray[np.int64] = inverse
+        if (matrix == matrix[first[numbers]]).all():
+            return numbers
+    # As raw bytes, for numpy compares those faster than what it makes of axis=0.
     raw = np.ascontiguousarray(matrix).view(np.dtype((np.void, matrix.dtype.itemsize * matrix.shape[1])))
     return np.unique(raw.reshape(-1), return_inverse=True)[1].reshape(-1)

@@ -45,7 +45,7 @@ class Speller:
         trimmed = dfa.trimmed
         leaf = Leaf(trimmed, spelling, ((np.flatnonzero(trimmed.accepting), target),))
         state = self.program.state()
-        self.program.leaves[state] = Entry(leaf, trimmed.start, () if trimmed.empty else (target,))
+        self.program.leaves[state] = Entry(leaf, trimmed.start, (target,) if len(trimmed.table) > 1 else ())
         return state
 
     def expand(self, leaf: Leaf) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import re
 import signal
@@ -100,6 +101,7 @@ def workers_of(
 ) -> Workers:
     return Workers(
         compile_as_told,
+        prepare=gc.freeze,
         limits=Limits(max_states=99),
         workers=1,
         slow_workers=1,
