@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from grammar_service.schema.keys import Keys, KeyTrie
 from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Witness, joined
 from grammar_service.schema.writer import Writer
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_ALTERNATIVES = 256
 MAX_WITNESSES = 6
 """The most ways, and the most witnesses, in which an object may have to be told from what it must not be."""
@@ -133,7 +135,8 @@ class ObjectProcedure:
         return _Next(following.trie.with_key(key, close), (goal,))
 
     def _schemas(self, key: str) -> Schemas:
-        allowed = self._names is None or self._names.accepts(key)
+        # A lone surrogate is no character, so no answer can have it in a key.
+        allowed = not _SURROGATE.search(key) and (self._names is None or self._names.accepts(key))
         return self._shape.value(key) if allowed else (NEVER,)
 
     def _member(self, schemas: Schemas, count: int, keys: dict[int, _Next], after_all: bool) -> int | None:

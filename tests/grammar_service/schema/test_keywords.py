@@ -53,6 +53,12 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
         [{"a": "x", "c": 1}, {"ab": None}, {"a": 1, "ab": 2}, {"b": 2}],
     ),
     ({"type": "string"}, ["", "a", 'quote " and \\ and \n', "é", "😀"], [1, None, [], {}, True]),
+    (
+        {"type": ["object", "null"], "properties": {"\ud800": {}, "a\ud800": {}, "b": {}}},
+        [None, {"b": 1}],
+        [{"a": 1}],
+    ),
+    ({"type": ["object", "null"], "required": ["\ud800"]}, [None], [{}, {"a": 1}]),
     ({"type": "integer"}, [0, -1, 1.0, 12345678901234567890], [1.5, "1", True]),
     ({"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer"}, [0, -12], [1.0, 1.5]),
     ({"$schema": "http://json-schema.org/draft-04/schema#", "type": "number"}, [0, 1.0, 1.5], ["1"]),
