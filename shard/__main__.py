@@ -25,6 +25,7 @@ from shard.masks import GrammarMasks
 from shard.model import PagedModel, UnsupportedModelError, probe
 from shard.scheduler import Scheduler
 from shard.self_check import SelfCheck
+from shard.sequence import Watermark
 from shard.servicer import GenerationServicer, registration
 from shard.settings import Settings
 from shard.tokenizer import Tokenizer
@@ -98,6 +99,7 @@ def _assemble(settings: Settings) -> tuple[GenerationServicer, Engine]:
         eos_ids=eos_ids,
         grammars=grammars,
         limits=loaded.limits,
+        watermark=Watermark(gamma=settings.watermark_gamma, delta=settings.watermark_delta),
         info=_info(checkpoint, loaded),
     )
     return servicer, engine

@@ -33,8 +33,8 @@ class Batch:
     """Slices of a single token."""
     single_lengths: Tensor
     """(singles,): their `lengths`, on the device."""
-    sampled_rows: Tensor
-    """The tokens whose logits are wanted: the last one of each slice that samples."""
+    logit_rows: Tensor
+    """The tokens whose logits are wanted: the last one of each slice that samples, then the scored ones."""
 
     @classmethod
     def of(cls, slices: Iterable[Slice], *, block_size: int, device: torch.device) -> Batch:
@@ -54,7 +54,9 @@ class Batch:
         rows = np.repeat(np.arange(len(ordered)), counts)
         positions = np.arange(total) - np.repeat(offsets[:-1] - starts, counts)
         slots = tables[rows, positions // block_size] * block_size + positions % block_size
-        sampled = [int(offsets[row + 1]) - 1 for row, each in enumerate(ordered) if each.samples]
+        wanted = [int(offsets[row + 1]) - 1 for row, each in enumerate(ordered) if each.samples]
+        for row, each in enumerate(ordered):
+            wanted += range(int(offsets[row]), int(offsets[row]) + each.scored)
 
         def tensor(values: np.ndarray | list[int]) -> Tensor:
             return torch.as_tensor(values, dtype=torch.int64).to(device, non_blocking=True)
@@ -69,5 +71,5 @@ class Batch:
             counts=counts,
             singles=singles,
             single_lengths=tensor(lengths[:singles]),
-            sampled_rows=tensor(sampled),
+            logit_rows=tensor(wanted),
         )

@@ -37,10 +37,12 @@ class Blocks:
     def enter(self, sequence: Sequence) -> bool:
         """Give a sequence without blocks room for all its tokens, sharing what others computed before it.
 
-        Sets `computed` to the tokens found; at least one is left to compute, since its logits are wanted.
-        Returns False, with nothing taken, if there is no room.
+        Sets `computed` to the tokens found; at least one is left to compute, since its logits are wanted. If
+        those of the whole prompt are wanted, nothing is shared. Returns False, with nothing taken, if there
+        is no room.
         """
-        for index in range((len(sequence.tokens) - 1) // self.size):
+        sharable = 0 if sequence.scores_prompt else (len(sequence.tokens) - 1) // self.size
+        for index in range(sharable):
             block = self._find(sequence, index)
             if block is None:
                 break

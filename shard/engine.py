@@ -110,6 +110,9 @@ class Engine:
     async def _step(
         self, slices: list[Slice], forward: ThreadPoolExecutor, masks: ThreadPoolExecutor
     ) -> None:
+        for each in slices:
+            if stream := self._streams.get(each.sequence):
+                stream.answer.timing.start()
         sampling = [each.sequence for each in slices if each.samples]
         constrained = [sequence for sequence in sampling if sequence.constraint is not None]
         grammar = masks.submit(_masks, constrained) if constrained else None
@@ -128,7 +131,7 @@ class Engine:
         try:
             if failure:
                 raise failure
-            sequence.tokens.append(sampled.token_id)
+            sequence.append(sampled.token_id)
             if sequence.constraint is not None:
                 sequence.constraint.advance(sampled.token_id)
             event = stream.answer.add(sampled)

@@ -14,6 +14,7 @@ from shard.answer import Sampled
 from shard.attention import NAME, PagedAttention, Probe, attending, register
 from shard.batch import Batch
 from shard.kv_cache import KVCache, LayerShape
+from shard.logprobs import record_prompt_logprobs
 from shard.sampling import sample
 from shard.sequence import Sequence, Slice
 
@@ -46,18 +47,22 @@ class PagedModel:
         """Read the slices and sample a token for each that reaches its sequence's end. See `engine.Model`."""
         batch, logits = self._read(slices)
         sampling = [each.sequence for each in batch.slices if each.samples]
+        record_prompt_logprobs(batch.slices, logits[len(sampling) :])
         if not sampling:
             return {}
-        return dict(zip(sampling, sample(logits, sampling, masks()), strict=True))
+        return dict(zip(sampling, sample(logits[: len(sampling)], sampling, masks()), strict=True))
 
     @torch.inference_mode()
     def forward(self, slices: list[Slice]) -> Tensor:
-        """Read the slices: (slices that sample, vocabulary) logits, slices of a single token first."""
+        """Read the slices: (slices that sample, vocabulary) logits, slices of a single token first.
+
+        The logits of tokens of which a prompt's log-probabilities are wanted come after them.
+        """
         return self._read(slices)[1]
 
     def _read(self, slices: list[Slice]) -> tuple[Batch, Tensor]:
         batch = Batch.of(slices, block_size=self._cache.block_size, device=self._network.device)
-        rows = batch.sampled_rows
+        rows = batch.logit_rows
         keep = {"logits_to_keep": rows} if self._keeps_logits else {}
         with attending(PagedAttention(self._cache, batch)):
             logits: Tensor = self._network(

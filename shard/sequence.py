@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from shard.prompt_logprobs import PromptLogprobs
+from shard.token_counts import TokenCounts
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +26,16 @@ class Constraint(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watermark:
+    """How strongly which share of the vocabulary is preferred; the token before decides which tokens."""
+
+    gamma: float
+    """The share, in (0, 1)."""
+    delta: float
+    """What is added to their logits."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sampling:
     """How one request's tokens are chosen. Every value is in range; the defaults change nothing."""
 
@@ -31,9 +44,27 @@ class Sampling:
     top_k: int = 0
     """Candidates kept, the most likely first; 0 keeps all."""
     top_p: float = 1.0
+    min_p: float = 0.0
+    typical_p: float = 1.0
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Tokens of the vocabulary, each once, and what is added to their logits."""
+    watermark: Watermark | None = None
     seed: int = 0
     """Of this request's own random numbers, in [0, 2^64); read only when `do_sample`."""
+    min_new_tokens: int = 0
+    """Before the answer has so many tokens, none of `end_ids` is chosen."""
+    end_ids: tuple[int, ...] = ()
+    """The tokens that end the answer."""
+    top_n: int = 0
+    """How many of the likeliest tokens are told beside the chosen one."""
+
+    @property
+    def penalises(self) -> bool:
+        """Whether it matters which tokens there are already."""
+        return (self.repetition_penalty, self.frequency_penalty, self.presence_penalty) != (1, 0, 0)
 
 
 class Sequence:
@@ -46,19 +77,33 @@ class Sequence:
         max_new_tokens: int,
         sampling: Sampling | None = None,
         constraint: Constraint | None = None,
+        prompt_logprobs: bool = False,
     ) -> None:
-        """`tokens` is the prompt, at least one token."""
+        """`tokens` is the prompt, at least one token; `prompt_logprobs` are collected if they are wanted."""
         self.tokens = array("i", tokens)
         self.input_length = len(self.tokens)
         self.max_new_tokens = max_new_tokens
         self.sampling = sampling or Sampling()
         self.constraint = constraint
+        self.counts = TokenCounts(self.tokens) if self.sampling.penalises else None
+        self.prompt_logprobs = PromptLogprobs(self.input_length) if prompt_logprobs else None
         self.computed = 0
         self.blocks = array("i")
         self.committed = 0
         """Leading blocks that others can find; kept by `Blocks`, as is the next."""
         self.digests: list[bytes] = []
         """Of the leading full blocks of tokens; grows as it is needed and outlives the blocks themselves."""
+
+    def append(self, token_id: int) -> None:
+        """Make a token part of the answer."""
+        self.tokens.append(token_id)
+        if self.counts is not None:
+            self.counts.add(token_id)
+
+    @property
+    def scores_prompt(self) -> bool:
+        """Whether the model has to read all of the prompt itself, for what it says about its tokens."""
+        return self.prompt_logprobs is not None and not self.prompt_logprobs.complete
 
     @property
     def pending(self) -> int:
@@ -87,3 +132,11 @@ class Slice:
     def samples(self) -> bool:
         """Whether the step reaches the sequence's end, so that it yields a token. Ask before settling it."""
         return self.count == self.sequence.pending
+
+    @property
+    def scored(self) -> int:
+        """How many of its tokens are followed by one of the prompt whose log-probability is wanted."""
+        sequence = self.sequence
+        if not sequence.scores_prompt:
+            return 0
+        return max(0, min(self.count, sequence.input_length - 1 - sequence.computed))

@@ -5,29 +5,38 @@ from __future__ import annotations
 import asyncio
 from collections import abc
 from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 from grpc.aio import ServicerContext
 
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from protos.errors import InvalidRequestError
-from shard.answer import Answer, Event
+from shard.answer import Answer
 from shard.detokenizer import Detokenizer
 from shard.engine import Engine
 from shard.limits import Limits
-from shard.parameters import parse_max_new_tokens, parse_sampling, parse_stop_strings, parse_truncate
-from shard.sequence import Constraint, Sequence
-from shard.stopping import FinishReason, StopStrings
+from shard.messages import Messages
+from shard.parameters import (
+    answer_seed,
+    parse_max_new_tokens,
+    parse_min_new_tokens,
+    parse_n,
+    parse_sampling,
+    parse_stop_strings,
+    parse_stop_tokens,
+    parse_top_n_tokens,
+    parse_truncate,
+    refuse_contradictions,
+)
+from shard.sequence import Constraint, Sampling, Sequence, Watermark
+from shard.siblings import Member, answers
+from shard.stopping import StopStrings
 from shard.tokenizer import Span
 
 TokenBytes: TypeAlias = "abc.Sequence[bytes | None]"
 Context: TypeAlias = "ServicerContext[Any, Any]"
-
-FINISH_REASONS = {
-    FinishReason.LENGTH: generation_pb2.FINISH_REASON_LENGTH,
-    FinishReason.EOS_TOKEN: generation_pb2.FINISH_REASON_EOS_TOKEN,
-    FinishReason.STOP_SEQUENCE: generation_pb2.FINISH_REASON_STOP_SEQUENCE,
-}
 
 
 class TextTokenizer(Protocol):
@@ -59,6 +68,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         eos_ids: Collection[int],
         grammars: Grammars,
         limits: Limits,
+        watermark: Watermark,
         info: generation_pb2.InfoReply,
     ) -> None:
         self._engine = engine
@@ -68,16 +78,22 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._eos_ids = eos_ids
         self._grammars = grammars
         self._limits = limits
+        self._watermark = watermark
+        self._messages = Messages(token_bytes, self._special_tokens)
         self._info = info
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: Context
     ) -> AsyncIterator[generation_pb2.GenerateEvent]:
-        sequence = await self._sequence(request)
-        answer = self._answer(request, sequence)
-        async with self._engine.generation(sequence, answer) as events:
-            async for event in events:
-                yield _event(event, answer, sequence)
+        members, first = await self._members(request), True
+        async with aclosing(answers(self._engine, members)) as events:
+            async for index, event in events:
+                sequence, answer = members[index]
+                message = self._messages.event(event, answer, sequence, index=index)
+                if first:
+                    message.prefill.extend(self._messages.prefill(sequence))
+                    first = False
+                yield message
 
     async def Info(self, request: generation_pb2.InfoRequest, context: Context) -> generation_pb2.InfoReply:
         return self._info
@@ -97,9 +113,11 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             ]
         )
 
-    async def _sequence(self, request: generation_pb2.GenerateRequest) -> Sequence:
+    async def _members(self, request: generation_pb2.GenerateRequest) -> list[Member]:
         """The request as the engine takes it; raises InvalidRequestError for whatever is wrong with it."""
-        sampling = parse_sampling(request.sampling)
+        refuse_contradictions(request)
+        count = parse_n(request)
+        sampling = self._sampling(request)
         truncate = parse_truncate(request, max_input_tokens=self._limits.max_input_tokens)
         asked = parse_max_new_tokens(request.stopping)
         token_ids = await asyncio.to_thread(self._tokenizer.encode, request.inputs) if request.inputs else []
@@ -108,37 +126,52 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         if truncate:
             token_ids = token_ids[-truncate:]
         new = self._limits.max_new_tokens(input_tokens=len(token_ids), asked=asked)
+        fewest = parse_min_new_tokens(request.stopping, max_new_tokens=new)
+        sampling = replace(sampling, min_new_tokens=fewest)
+        return [await self._member(request, token_ids, sampling, new, index=index) for index in range(count)]
+
+    def _sampling(self, request: generation_pb2.GenerateRequest) -> Sampling:
+        vocabulary = len(self._token_bytes)
+        sampling = parse_sampling(request.sampling, watermark=self._watermark, vocabulary=vocabulary)
+        stop_ids = parse_stop_tokens(request.stopping, vocabulary=vocabulary)
+        end_ids = stop_ids.union(() if request.stopping.ignore_eos else self._eos_ids)
+        top_n = parse_top_n_tokens(request)
+        return replace(sampling, end_ids=tuple(sorted(end_ids)), top_n=top_n)
+
+    async def _member(
+        self,
+        request: generation_pb2.GenerateRequest,
+        token_ids: list[int],
+        sampling: Sampling,
+        max_new_tokens: int,
+        *,
+        index: int,
+    ) -> Member:
         constraint = None
         if request.HasField("automaton"):
             constraint = await asyncio.to_thread(
                 self._grammars.constraint, request.automaton, request.automaton_id
             )
-        return Sequence(token_ids, max_new_tokens=new, sampling=sampling, constraint=constraint)
+        sequence = Sequence(
+            token_ids,
+            max_new_tokens=max_new_tokens,
+            sampling=replace(sampling, seed=answer_seed(sampling.seed, index)),
+            constraint=constraint,
+            prompt_logprobs=request.prefill_logprobs and index == 0,
+        )
+        return sequence, self._answer(request, sequence)
 
     def _answer(self, request: generation_pb2.GenerateRequest, sequence: Sequence) -> Answer:
+        stopping = request.stopping
         return Answer(
             max_new_tokens=sequence.max_new_tokens,
+            min_new_tokens=sequence.sampling.min_new_tokens,
             detokenizer=Detokenizer(self._token_bytes),
-            stop_strings=StopStrings(parse_stop_strings(request.stopping)),
-            eos_ids=self._eos_ids,
+            stop_strings=StopStrings(parse_stop_strings(stopping), exclude=stopping.exclude_stop),
+            eos_ids=() if stopping.ignore_eos else self._eos_ids,
+            stop_ids=frozenset(stopping.stop_tokens),
             special_tokens=self._special_tokens,
         )
-
-
-def _event(event: Event, answer: Answer, sequence: Sequence) -> generation_pb2.GenerateEvent:
-    token = generation_pb2.Token(
-        id=event.token_id, text=event.text, logprob=event.logprob, special=event.special
-    )
-    if not event.finish_reason:
-        return generation_pb2.GenerateEvent(token=token)
-    completion = generation_pb2.Completion(
-        text=answer.text,
-        finish_reason=FINISH_REASONS[event.finish_reason],
-        generated_tokens=answer.generated,
-        input_tokens=sequence.input_length,
-        seed=sequence.sampling.seed if sequence.sampling.do_sample else None,
-    )
-    return generation_pb2.GenerateEvent(token=token, completion=completion)
 
 
 def registration(servicer: GenerationServicer) -> Callable[[Any], None]:

@@ -44,5 +44,9 @@ class Settings(BaseSettings):
     """Grammars whose token masks are kept."""
     max_mask_rows: int = Field(default=16384, gt=0)
     """Token masks that are kept, of all grammars together."""
+    watermark_gamma: float = Field(default=0.5, gt=0, lt=1)
+    """The share of the vocabulary that a watermark prefers."""
+    watermark_delta: float = Field(default=2.0, ge=-100, le=100)
+    """What a watermark adds to the logits of the tokens that it prefers."""
     drain_seconds: float = Field(default=30, ge=0)
     """How long running requests may go on after SIGTERM."""

@@ -23,7 +23,7 @@ from shard.blocks import Blocks
 from shard.engine import Engine
 from shard.limits import Limits
 from shard.scheduler import Scheduler
-from shard.sequence import Sequence, Slice
+from shard.sequence import Sequence, Slice, Watermark
 from shard.servicer import GenerationServicer, registration
 from shard.tokenizer import Span
 
@@ -47,21 +47,33 @@ class CountingModel:
         self.nan_for: int | None = None
         """The first token of the prompt whose answer is not a number."""
         self.steps = 0
+        self.tokens_read = 0
 
     def step(
         self, slices: list[Slice], masks: Callable[[], Mapping[Sequence, NDArray[np.int32]]]
     ) -> dict[Sequence, Sampled]:
         self.steps += 1
+        self.tokens_read += sum(each.count for each in slices)
         if self.failure:
             raise self.failure
         rows = masks()
+        for each in slices:
+            _score(each)
         return {each.sequence: self._sampled(each.sequence, rows) for each in slices if each.samples}
 
     def _sampled(self, sequence: Sequence, rows: Mapping[Sequence, NDArray[np.int32]]) -> Sampled:
         token_id = ord("a") + len(sequence.tokens) % 26
         if sequence in rows:
             token_id = int(np.unpackbits(rows[sequence].view(np.uint8), bitorder="little").argmax())
-        return Sampled(token_id, float("nan") if sequence.tokens[0] == self.nan_for else -1.0)
+        logprob = float("nan") if sequence.tokens[0] == self.nan_for else -1.0
+        return Sampled(token_id, logprob, ((token_id, -1.0), (EOS, -2.0))[: sequence.sampling.top_n])
+
+
+def _score(each: Slice) -> None:
+    """Every token of a prompt is as likely as its place in it says: -1, -2, -3 from the second one on."""
+    if each.scored and each.sequence.prompt_logprobs:
+        start = each.sequence.computed
+        each.sequence.prompt_logprobs.record(start, [-float(start + 1 + i) for i in range(each.scored)])
 
 
 class ByteTokenizer:
@@ -162,6 +174,7 @@ def counting(
         eos_ids={EOS},
         grammars=Spellings(),
         limits=Limits(max_input_tokens=100, max_total_tokens=100_000),
+        watermark=Watermark(gamma=0.5, delta=2.0),
         info=generation_pb2.InfoReply(model_id="counting"),
     )
     return model, scheduler, engine, servicer

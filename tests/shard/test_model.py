@@ -101,7 +101,7 @@ class Run:
             sampled = self.model.step(slices, dict)
             self.scheduler.settle(slices)
             for sequence, chosen in sampled.items():
-                sequence.tokens.append(chosen.token_id)
+                sequence.append(chosen.token_id)
                 if sequence.generated == NEW:
                     self.scheduler.remove(sequence)
         return [sequence.tokens[sequence.input_length :].tolist() for sequence in sequences]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import RepetitionPenaltyLogitsProcessor
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shard.sampling import sample, uniform
-from shard.sequence import Sampling, Sequence
+from shard.sampling import sample
+from shard.sequence import Sampling, Sequence, Watermark
 
 VOCABULARY = 1000
 
@@ -108,24 +110,6 @@ def test_top_p_is_taken_of_what_top_k_left() -> None:
     assert set(many(row, top_k=2, top_p=0.58)) == {0, 1}
 
 
-def test_the_penalty_is_that_of_transformers() -> None:
-    row = logits(4)
-    prompts = [(1, 2, 2, 3), (int(row[1].argmax()), 5), (0,), tuple(range(900))]
-    penalties = [1.5, 8.0, 1.0, 0.5]
-    sequences = [
-        sequence(Sampling(repetition_penalty=penalty), prompt=prompt)
-        for prompt, penalty in zip(prompts, penalties, strict=True)
-    ]
-    sequences[0].tokens.append(int(row[0].argmax()))  # generated tokens count as well
-    expected = [
-        RepetitionPenaltyLogitsProcessor(penalty)(
-            torch.tensor([list(each.tokens)]), row[index : index + 1].clone()
-        ).argmax()
-        for index, (each, penalty) in enumerate(zip(sequences, penalties, strict=True))
-    ]
-    assert [each.token_id for each in sample(row, sequences, {})] == [int(token) for token in expected]
-
-
 @pytest.mark.parametrize("penalty", [1e-38, 1e38])
 def test_an_extreme_penalty_still_chooses_a_token(penalty: float) -> None:
     sampled = choose(logits(), Sampling(do_sample=True, repetition_penalty=penalty))
@@ -149,18 +133,65 @@ def test_masks_wider_than_the_vocabulary_are_cut() -> None:
     assert sample(row, [asked], {asked: packed([32], size=33)})[0].token_id == 32
 
 
-def test_a_row_draws_the_same_whatever_else_is_in_the_batch() -> None:
-    rows = logits(5)
-    kinds = [
-        Sampling(do_sample=True, seed=3),
-        Sampling(do_sample=True, seed=4, top_p=0.9),
-        Sampling(do_sample=True, seed=5, top_k=400, top_p=0.99, temperature=2.0),
-        Sampling(),
-        Sampling(do_sample=True, seed=6, top_p=0.999, temperature=30.0),
-    ]
-    together = sample(rows, [sequence(kind) for kind in kinds], {})
-    alone = [sample(rows[row : row + 1], [sequence(kind)], {})[0] for row, kind in enumerate(kinds)]
-    assert [each.token_id for each in together] == [each.token_id for each in alone]
+SMALL = 300
+
+kinds = st.builds(
+    Sampling,
+    do_sample=st.booleans(),
+    temperature=st.sampled_from([1.0, 0.3, 2.0, 30.0]),
+    top_k=st.sampled_from([0, 0, 1, 40, 290]),
+    top_p=st.sampled_from([1.0, 1.0, 0.6, 0.999]),
+    min_p=st.sampled_from([0.0, 0.0, 0.05]),
+    typical_p=st.sampled_from([1.0, 1.0, 0.5]),
+    repetition_penalty=st.sampled_from([1.0, 1.3]),
+    frequency_penalty=st.sampled_from([0.0, -1.0, 0.7]),
+    presence_penalty=st.sampled_from([0.0, 1.5]),
+    logit_bias=st.sampled_from([(), ((5, 3.0), (290, -100.0))]),
+    watermark=st.sampled_from([None, Watermark(gamma=0.3, delta=4.0)]),
+    seed=st.integers(0, 2**64 - 1),
+    min_new_tokens=st.sampled_from([0, 3, 50]),
+    end_ids=st.sampled_from([(), (2, 7)]),
+    top_n=st.sampled_from([0, 1, 5]),
+)
+token_lists = st.lists(st.integers(0, SMALL - 1), min_size=1, max_size=8)
+requests = st.tuples(
+    kinds, token_lists, st.lists(st.integers(0, SMALL - 1), max_size=8), st.none() | token_lists
+)
+
+
+@given(st.lists(requests, min_size=2, max_size=6), st.integers(0, 10**6))
+def test_a_row_is_sampled_the_same_alone_and_in_any_batch(batch: list[Any], seed: int) -> None:
+    rows = torch.randn(len(batch), SMALL, generator=torch.Generator().manual_seed(seed)) * 3
+    sequences, masks = [], {}
+    for kind, prompt, answer, allowed in batch:
+        subject = Sequence(prompt, max_new_tokens=100, sampling=kind)
+        for token_id in answer:
+            subject.append(token_id)
+        if allowed:
+            masks[subject] = packed(allowed, size=SMALL)
+        sequences.append(subject)
+    before = rows.clone()
+    together = sample(rows, sequences, masks)
+    assert torch.equal(rows, before), "the logits are the model's"
+    for row, subject in enumerate(sequences):
+        (alone,) = sample(rows[row : row + 1], [subject], masks)
+        assert alone.token_id == together[row].token_id
+        assert alone.logprob == pytest.approx(together[row].logprob)
+        assert [each for each, _ in alone.top] == [each for each, _ in together[row].top]
+        if subject in masks:
+            assert alone.token_id in batch[row][3], "a mask holds whatever the parameters are"
+
+
+def test_the_end_may_come_early_only_where_a_mask_leaves_nothing_else() -> None:
+    row = torch.zeros(1, VOCABULARY)
+    row[0, 2] = 50.0
+    own = Sampling(min_new_tokens=3, end_ids=(2,))
+    bound, free = sequence(own), sequence(own)
+    assert sample(row, [bound], {bound: packed([2])})[0].token_id == 2
+    for _ in range(3):
+        free.append(sample(row, [free], {})[0].token_id)
+    assert 2 not in free.tokens[free.input_length :]
+    assert sample(row, [free], {})[0].token_id == 2
 
 
 def test_a_seed_draws_anew_at_each_position() -> None:
@@ -168,7 +199,7 @@ def test_a_seed_draws_anew_at_each_position() -> None:
     row, drawn = torch.zeros(1, VOCABULARY), []
     for _ in range(8):
         drawn.append(sample(row, [asked], {})[0].token_id)
-        asked.tokens.append(0)
+        asked.append(0)
     assert len(set(drawn)) == 8
 
 
@@ -185,17 +216,3 @@ def test_bfloat16_is_sampled_in_float32() -> None:
     row = logits().bfloat16()
     sampled = sample(row, [sequence()], {})[0]
     assert sampled.logprob == pytest.approx(float(row.float().log_softmax(-1).max()), rel=1e-6)
-
-
-def test_uniform_numbers_are_uniform() -> None:
-    seeds = np.repeat(np.arange(100), 100).tolist()
-    positions = np.tile(np.arange(100), 100).tolist()
-    numbers = uniform(seeds, positions)
-    assert numbers.min() >= 0
-    assert numbers.max() < 1
-    assert np.histogram(numbers, bins=10, range=(0, 1))[0] == pytest.approx([1000] * 10, abs=120)
-    assert len(np.unique(numbers)) == 10000
-
-
-def test_the_largest_seed_is_a_seed() -> None:
-    assert 0 <= uniform([2**64 - 1], [0])[0] < 1
