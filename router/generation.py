@@ -56,7 +56,10 @@ class Sampling:
     temperature: float | None = None
     top_k: int | None = None
     top_p: float | None = None
+    typical_p: float | None = None
     repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    watermark: bool = False
     seed: int | None = None
 
 
@@ -72,6 +75,12 @@ class GenerationRequest:
     truncate: int | None = None
     """Keep only this many tokens of the prompt, the last ones. None: all."""
     grammar: Grammar | None = None
+    n: int = 1
+    """Answers to generate, each for itself."""
+    top_n_tokens: int = 0
+    """Likeliest tokens to tell beside each one that is generated."""
+    prefill_logprobs: bool = False
+    """Whether to tell the tokens of the prompt, with what the model thinks of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +95,16 @@ class Token:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrefillToken:
+    """One token of a prompt."""
+
+    id: int
+    text: str
+    logprob: float | None
+    """Natural logarithm; None for the first token, and if it is not a finite number."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Completion:
     """What is known once the last token is there."""
 
@@ -94,14 +113,23 @@ class Completion:
     generated_tokens: int
     input_tokens: int
     seed: int | None
+    cumulative_logprob: float
+    queue_seconds: float
+    inference_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenEvent:
-    """One step of an answer. Only the last event of a stream has a completion."""
+    """One step of one of the answers. Only the last event of each answer has a completion."""
 
     token: Token
     completion: Completion | None
+    index: int = 0
+    """Which of the answers this is."""
+    top_tokens: tuple[Token, ...] = ()
+    """As many of the likeliest tokens as were asked for, the likeliest first."""
+    prefill: tuple[PrefillToken, ...] = ()
+    """The prompt, if it was asked for; on the first event of a stream only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +138,13 @@ class Answer:
 
     tokens: list[Token]
     completion: Completion
+    top_tokens: list[tuple[Token, ...]]
+    """Of each of `tokens`, as many of the likeliest as were asked for."""
+
+    @property
+    def mean_logprob(self) -> float:
+        """By which TGI tells which of several answers is the best."""
+        return self.completion.cumulative_logprob / self.completion.generated_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +178,7 @@ class Generator(Protocol):
     def generate(
         self, request: GenerationRequest, grammar: CompiledGrammar | None
     ) -> AbstractAsyncContextManager[AsyncIterator[TokenEvent]]:
-        """The events of one answer; leaving the block for any reason ends the generation."""
+        """The events of the answers; leaving the block for any reason ends the generation."""
         ...
 
     async def model(self) -> Model:
@@ -165,9 +200,9 @@ class Generations:
 
     @asynccontextmanager
     async def run(self, request: GenerationRequest) -> AsyncIterator[AsyncIterator[TokenEvent]]:
-        """The events of an answer to `request`, its grammar compiled by the time the block is entered.
+        """The events of the answers to `request`, its grammar compiled by the time the block is entered.
 
-        The stream ends with the event that has the completion, or in a `RequestError`.
+        The stream ends with the last answer's completion, or in a `RequestError`.
 
         Raises:
             RequestError: no permit is left, the grammar is refused, or a service cannot be reached.
@@ -179,30 +214,51 @@ class Generations:
             grammar = await self._grammars.compile(request.grammar) if request.grammar else None
             async with (
                 self._generator.generate(request, grammar) as events,
-                aclosing(_completed(events)) as completed,
+                aclosing(_completed(events, request.n)) as completed,
             ):
                 yield completed
         finally:
             self._permits += 1
 
 
-async def collect(events: AsyncIterator[TokenEvent]) -> Answer:
-    """All of a stream as one answer.
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """All answers to a request, by their indices, and the tokens of its prompt if they were asked for."""
+
+    answers: list[Answer]
+    prefill: tuple[PrefillToken, ...]
+
+
+async def collect(events: AsyncIterator[TokenEvent]) -> Collected:
+    """All of a stream.
 
     Raises:
         RequestError: the stream fails or ends early.
     """
-    tokens = []
+    collected: dict[int, list[TokenEvent]] = {}
+    prefill: tuple[PrefillToken, ...] = ()
     async for event in events:
-        tokens.append(event.token)
-        if event.completion:
-            return Answer(tokens=tokens, completion=event.completion)
-    raise RequestError.incomplete()
+        collected.setdefault(event.index, []).append(event)
+        prefill = prefill or event.prefill
+    return Collected(answers=[_answer(collected[index]) for index in sorted(collected)], prefill=prefill)
 
 
-async def _completed(events: AsyncIterator[TokenEvent]) -> AsyncGenerator[TokenEvent, None]:
+def _answer(events: list[TokenEvent]) -> Answer:
+    completion = events[-1].completion
+    if completion is None:
+        raise RequestError.incomplete()
+    return Answer(
+        tokens=[event.token for event in events],
+        completion=completion,
+        top_tokens=[event.top_tokens for event in events],
+    )
+
+
+async def _completed(events: AsyncIterator[TokenEvent], count: int) -> AsyncGenerator[TokenEvent, None]:
+    """The events up to the last completion of `count`."""
     async for event in events:
+        count -= event.completion is not None
         yield event
-        if event.completion:
+        if not count:
             return
     raise RequestError.incomplete()

@@ -17,6 +17,7 @@ from router.generation import (
     FinishReason,
     GenerationRequest,
     Model,
+    PrefillToken,
     Token,
     TokenEvent,
 )
@@ -44,7 +45,7 @@ class ShardClient:
     async def generate(
         self, request: GenerationRequest, grammar: CompiledGrammar | None
     ) -> AsyncIterator[AsyncIterator[TokenEvent]]:
-        """The events of one answer. Leaving the block cancels the call, which frees the shard's memory.
+        """The events of the answers. Leaving the block cancels the call, which frees the shard's memory.
 
         The number of tokens bounds how long an answer takes, so there is no deadline; the channel's
         keepalive notices a shard that is gone.
@@ -82,7 +83,13 @@ async def _events(call: AsyncIterator[generation_pb2.GenerateEvent]) -> AsyncIte
     with failures_of("shard"):
         async for event in call:
             completion = _completion(event.completion) if event.HasField("completion") else None
-            yield TokenEvent(token=_token(event.token), completion=completion)
+            yield TokenEvent(
+                token=_token(event.token),
+                completion=completion,
+                index=event.index,
+                top_tokens=tuple(_token(each) for each in event.top_tokens),
+                prefill=tuple(_prefill(each) for each in event.prefill),
+            )
 
 
 def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> generation_pb2.GenerateRequest:
@@ -94,18 +101,29 @@ def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> gen
             temperature=sampling.temperature,
             top_k=sampling.top_k,
             top_p=sampling.top_p,
+            typical_p=sampling.typical_p,
             repetition_penalty=sampling.repetition_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            watermark=sampling.watermark,
             seed=sampling.seed,
         ),
         stopping=generation_pb2.Stopping(max_new_tokens=request.max_new_tokens, stop=request.stop),
         truncate=request.truncate,
         automaton=automaton_pb2.Automaton.FromString(grammar.automaton) if grammar else None,
         automaton_id=grammar.id if grammar else None,
+        n=request.n if request.n > 1 else None,
+        top_n_tokens=request.top_n_tokens,
+        prefill_logprobs=request.prefill_logprobs,
     )
 
 
 def _token(token: generation_pb2.Token) -> Token:
     return Token(id=token.id, text=token.text, logprob=_shortest(token.logprob), special=token.special)
+
+
+def _prefill(token: generation_pb2.PrefillToken) -> PrefillToken:
+    logprob = _shortest(token.logprob) if token.HasField("logprob") else None
+    return PrefillToken(id=token.id, text=token.text, logprob=logprob)
 
 
 def _completion(completion: generation_pb2.Completion) -> Completion:
@@ -115,6 +133,9 @@ def _completion(completion: generation_pb2.Completion) -> Completion:
         generated_tokens=completion.generated_tokens,
         input_tokens=completion.input_tokens,
         seed=completion.seed if completion.HasField("seed") else None,
+        cumulative_logprob=completion.cumulative_logprob,
+        queue_seconds=completion.queue_seconds,
+        inference_seconds=completion.inference_seconds,
     )
 
 

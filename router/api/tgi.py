@@ -11,20 +11,13 @@ from fastapi import APIRouter, Body, Request, Response
 from grpc import StatusCode
 
 from router.api.body import json_route
+from router.api.tgi_bodies import generate_response, stream_response
 from router.api.tgi_examples import EXAMPLES
 from router.api.tgi_rules import Limits, to_generation
-from router.api.tgi_schema import (
-    Details,
-    GenerateRequest,
-    GenerateResponse,
-    StreamDetails,
-    StreamResponse,
-    Token,
-)
+from router.api.tgi_schema import GenerateRequest, GenerateResponse, StreamResponse
 from router.connection import unless_hung_up
 from router.errors import ErrorResponse, RequestError, tgi_error
-from router.generation import Answer, Generations, TokenEvent, collect
-from router.generation import Token as GeneratedToken
+from router.generation import Completion, Generations, collect
 from router.streaming import EventStream, frame
 
 logger = logging.getLogger(__name__)
@@ -111,26 +104,33 @@ class TgiRoutes:
         wanted = to_generation(body, limits=self._limits, streaming=False)
         async with self._generations.run(wanted) as events:
             validated = perf_counter()
-            answer = await collect(events)
-        timings = self._timings(answer, started=started, validated=validated, ended=perf_counter())
+            collected = await collect(events)
+        best = max(collected.answers, key=lambda each: each.mean_logprob)
+        others = [each for each in collected.answers if each is not best]
+        total, validation = perf_counter() - started, validated - started
+        timings = self._timings(best.completion, total=total, validation=validation)
         headers = {"x-compute-characters": str(len(body.inputs)), **timings}
-        content = _generate_response(body, answer).model_dump_json(exclude_unset=True)
+        response = generate_response(body, best, others=others, prefill=collected.prefill)
+        content = response.model_dump_json(exclude_unset=True)
         return Response(content, media_type="application/json", headers=headers)
 
-    def _timings(self, answer: Answer, *, started: float, validated: float, ended: float) -> dict[str, str]:
-        """TGI's headers. How long the shard let the request wait is not told: it is part of the inference."""
-        total, validation, inference = ended - started, validated - started, ended - validated
-        generated = answer.completion.generated_tokens
-        logger.info("%d tokens in %.3f s, %.3f s of them validation", generated, total, validation)
+    def _timings(self, completion: Completion, *, total: float, validation: float) -> dict[str, str]:
+        """TGI's headers: queue and inference as the shard measured them."""
+        generated, inference = completion.generated_tokens, completion.inference_seconds
+        queue = completion.queue_seconds
+        logger.info(
+            "%d tokens in %.3f s: validation %.3f, queue %.3f, inference %.3f",
+            *(generated, total, validation, queue, inference),
+        )
         return {
             "x-compute-type": self._compute_type,
             "x-compute-time": str(total),
             "x-total-time": str(int(total * 1000)),
             "x-validation-time": str(int(validation * 1000)),
-            "x-queue-time": "0",
+            "x-queue-time": str(int(queue * 1000)),
             "x-inference-time": str(int(inference * 1000)),
             "x-time-per-token": str(int(inference * 1000 / max(generated, 1))),
-            "x-prompt-tokens": str(answer.completion.input_tokens),
+            "x-prompt-tokens": str(completion.input_tokens),
             "x-generated-tokens": str(generated),
         }
 
@@ -141,7 +141,7 @@ class TgiRoutes:
                 index = 0
                 async for event in events:
                     index += 1
-                    yield frame(_stream_response(body, event, index=index))
+                    yield frame(stream_response(body, event, index=index))
         except RequestError as failure:
             yield frame(_stream_error(failure))
         except Exception:
@@ -150,48 +150,7 @@ class TgiRoutes:
             yield frame(_stream_error(RequestError(StatusCode.INTERNAL, "Server error: internal error")))
 
 
-def _full_text(body: GenerateRequest, text: str) -> str:
-    full = body.parameters is not None and body.parameters.return_full_text
-    return body.inputs + text if full else text
-
-
-def _generate_response(body: GenerateRequest, answer: Answer) -> GenerateResponse:
-    text = _full_text(body, answer.completion.text)
-    parameters = body.parameters
-    if parameters is None or not (parameters.details or parameters.decoder_input_details):
-        return GenerateResponse(generated_text=text)
-    details = Details(
-        finish_reason=answer.completion.finish_reason,
-        generated_tokens=answer.completion.generated_tokens,
-        prefill=[],
-        tokens=[_token(token) for token in answer.tokens],
-        seed=answer.completion.seed,
-    )
-    return GenerateResponse(generated_text=text, details=details)
-
-
-def _stream_response(body: GenerateRequest, event: TokenEvent, *, index: int) -> StreamResponse:
-    completion, details = event.completion, None
-    if completion and body.parameters and body.parameters.details:
-        details = StreamDetails(
-            finish_reason=completion.finish_reason,
-            generated_tokens=completion.generated_tokens,
-            seed=completion.seed,
-            input_length=completion.input_tokens,
-        )
-    return StreamResponse(
-        index=index,
-        token=_token(event.token),
-        generated_text=_full_text(body, completion.text) if completion else None,
-        details=details,
-    )
-
-
 def _stream_error(failure: RequestError) -> ErrorResponse:
     if failure.code is StatusCode.DATA_LOSS:
         return ErrorResponse(error="Incomplete generation stream", error_type="incomplete_generation_stream")
     return tgi_error(failure)[1]
-
-
-def _token(token: GeneratedToken) -> Token:
-    return Token(id=token.id, text=token.text, logprob=token.logprob, special=token.special)

@@ -53,13 +53,19 @@ def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> 
             temperature=parameters.temperature,
             top_k=parameters.top_k,
             top_p=parameters.top_p,
+            typical_p=parameters.typical_p,
             repetition_penalty=parameters.repetition_penalty,
+            frequency_penalty=parameters.frequency_penalty or None,
+            watermark=bool(parameters.watermark),
             seed=parameters.seed,
         ),
         max_new_tokens=parameters.max_new_tokens,
         stop=tuple(parameters.stop or ()),
         truncate=parameters.truncate,
         grammar=_grammar(parameters.grammar) if parameters.grammar else None,
+        n=parameters.best_of or 1,
+        top_n_tokens=parameters.top_n_tokens or 0,
+        prefill_logprobs=bool(parameters.decoder_input_details),
     )
 
 
@@ -111,11 +117,6 @@ def _length_rules(body: GenerateRequest, p: GenerateParameters, limits: Limits) 
 
 
 def _support_rules(p: GenerateParameters) -> Iterator[Rule]:
-    yield (p.best_of or 1) > 1, "`best_of` > 1 is not supported yet"
-    yield bool(p.frequency_penalty), "`frequency_penalty` is not supported yet"
-    yield p.typical_p is not None, "`typical_p` is not supported yet"
-    yield p.watermark is True, "`watermark` is not supported yet"
-    yield bool(p.top_n_tokens), "`top_n_tokens` is not supported yet"
     yield p.adapter_id is not None, "`adapter_id` is not supported yet"
 
 

@@ -88,19 +88,21 @@ class GenerateParameters(JsonObject):
     """TGI's parameters. null is the same as leaving one out."""
 
     best_of: UInt64 | None = Field(default=None, examples=[1])
-    """Generate this many answers and return the best one. Only 1 is supported yet."""
+    """Generate this many answers and return the one with the highest mean log-probability. Needs sampling and
+    no seed; not in streams. The others are in `details`."""
     temperature: Float32 | None = Field(default=None, examples=[0.5])
     """Divides the logits, > 0. Turns sampling on."""
     repetition_penalty: Float32 | None = Field(default=None, examples=[1.03])
     """Makes tokens that have occurred less likely if > 1; must be > 0."""
     frequency_penalty: Float32 | None = Field(default=None, examples=[0.0])
-    """-2 to 2. Only 0 is supported yet."""
+    """Makes tokens less likely for each time that the answer has them, -2 to 2."""
     top_k: Int32 | None = Field(default=None, examples=[10])
     """Sample among this many most likely tokens, > 0. Turns sampling on."""
     top_p: Float32 | None = Field(default=None, examples=[0.95])
     """Sample among the most likely tokens that sum to this probability, > 0, < 1. Turns sampling on."""
     typical_p: Float32 | None = Field(default=None, examples=[None])
-    """Locally typical sampling, > 0 and < 1. Not supported yet."""
+    """Sample among the tokens whose surprise is closest to the expected one and that sum to this probability,
+    > 0, < 1. Turns sampling on."""
     do_sample: bool | None = Field(default=None, examples=[True])
     """Sample instead of taking the most likely token. false, but true if there are no `parameters` at all."""
     max_new_tokens: UInt32 | None = Field(default=None, examples=[20])
@@ -112,15 +114,15 @@ class GenerateParameters(JsonObject):
     truncate: UInt32 | None = Field(default=None, examples=[None])
     """Keep only this many tokens of the prompt, the last ones."""
     watermark: bool | None = Field(default=None, examples=[False])
-    """Only false is supported yet."""
+    """Mark the answer so that it can be told from what people write."""
     details: bool | None = Field(default=None, examples=[True])
     """Return `details`."""
     decoder_input_details: bool | None = Field(default=None, examples=[False])
-    """Return `details`; their `prefill` stays empty. Not in streams."""
+    """Return `details`, with the prompt's tokens in `prefill`. Not in streams."""
     seed: UInt64 | None = Field(default=None, examples=[None])
     """Seed of the random numbers that sampling draws."""
     top_n_tokens: UInt32 | None = Field(default=None, examples=[0])
-    """Return this many most likely tokens at each step. Only 0 is supported yet."""
+    """Return this many of the most likely tokens at each step."""
     grammar: GrammarType | None = Field(default=None, examples=[None])
     """What the answer must match."""
     adapter_id: str | None = Field(default=None, examples=[None])
@@ -152,6 +154,7 @@ class PrefillToken(Body):
     id: int
     text: str
     logprob: float | None
+    """null for the first one: nothing comes before it."""
 
 
 class Token(Body):
@@ -164,6 +167,19 @@ class Token(Body):
     special: bool
 
 
+class BestOfSequence(Body):
+    """An answer that was not the best."""
+
+    generated_text: str
+    finish_reason: FinishReason
+    generated_tokens: int
+    seed: int | None
+    prefill: list[PrefillToken]
+    tokens: list[Token]
+    top_tokens: list[list[Token]] = []
+    """Left out unless asked for."""
+
+
 class Details(Body):
     """What is known of an answer besides its text."""
 
@@ -172,8 +188,12 @@ class Details(Body):
     seed: int | None
     """null if the answer was not sampled."""
     prefill: list[PrefillToken]
-    """Always empty."""
+    """Empty unless asked for."""
     tokens: list[Token]
+    best_of_sequences: list[BestOfSequence] = []
+    """The other answers. Left out if there is only one."""
+    top_tokens: list[list[Token]] = []
+    """The likeliest tokens at each of `tokens`. Left out unless asked for."""
 
 
 class GenerateResponse(Body):
@@ -199,6 +219,8 @@ class StreamResponse(Body):
     index: int
     """Counts from 1."""
     token: Token
+    top_tokens: list[Token] = []
+    """The likeliest tokens here. Left out unless asked for."""
     generated_text: str | None
     """The whole answer, on the last event only."""
     details: StreamDetails | None

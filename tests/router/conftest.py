@@ -31,12 +31,14 @@ from router.shard_client import ShardClient
 
 
 class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
-    """Answers with the words of the prompt, one token each, every one as likely as -0.3."""
+    """Answers with the words of the prompt, one token each, every one as likely as -0.3; n times over."""
 
     def __init__(self) -> None:
         self.requests: list[generation_pb2.GenerateRequest] = []
         self.failures: dict[int, Exception] = {}
         """What to raise instead of the token at an index."""
+        self.best = 1
+        """The index of the answer that is likelier than the others."""
         self.truncated = False
         """Whether streams end without a completion."""
         self.gate = asyncio.Event()
@@ -52,28 +54,48 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
         self.started.set()
         words = request.inputs.split()
         try:
-            for index, word in enumerate(words):
-                if index:
+            for place, word in enumerate(words):
+                if place:
                     await self.gate.wait()
-                if index in self.failures:
-                    raise self.failures[index]
-                token = generation_pb2.Token(id=index + 10, text=f" {word}", logprob=-0.3)
-                last = index == len(words) - 1 and not self.truncated
-                completion = self._completion(request, words) if last else None
-                yield generation_pb2.GenerateEvent(token=token, completion=completion)
+                if place in self.failures:
+                    raise self.failures[place]
+                last = place == len(words) - 1 and not self.truncated
+                for index in range(max(request.n, 1)):
+                    event = self._event(request, word, place=place, index=index)
+                    if last:
+                        event.completion.CopyFrom(self._completion(request, words, index))
+                    yield event
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
 
+    def _event(
+        self, request: generation_pb2.GenerateRequest, word: str, *, place: int, index: int
+    ) -> generation_pb2.GenerateEvent:
+        likely = generation_pb2.Token(id=7, text="likely", logprob=-0.1)
+        prompt = [
+            generation_pb2.PrefillToken(id=number, text=each, logprob=-1.5 if number else None)
+            for number, each in enumerate(request.inputs.split())
+        ]
+        return generation_pb2.GenerateEvent(
+            token=generation_pb2.Token(id=place + 10, text=f" {word}", logprob=-0.3),
+            index=index,
+            top_tokens=[likely] * request.top_n_tokens,
+            prefill=prompt if request.prefill_logprobs and not place and not index else [],
+        )
+
     def _completion(
-        self, request: generation_pb2.GenerateRequest, words: list[str]
+        self, request: generation_pb2.GenerateRequest, words: list[str], index: int
     ) -> generation_pb2.Completion:
         return generation_pb2.Completion(
             text="".join(f" {word}" for word in words),
             finish_reason=generation_pb2.FINISH_REASON_EOS_TOKEN,
             generated_tokens=len(words),
             input_tokens=len(words),
-            seed=42 if request.sampling.do_sample else None,
+            seed=42 + index if request.sampling.do_sample else None,
+            cumulative_logprob=(-0.3 if index != self.best else -0.2) * len(words),
+            queue_seconds=0.25,
+            inference_seconds=1.5,
         )
 
     async def Info(self, request: generation_pb2.InfoRequest, context: Any) -> generation_pb2.InfoReply:

@@ -16,6 +16,7 @@ from router.generation import (
     Generations,
     Grammar,
     Model,
+    PrefillToken,
     Regex,
     Token,
     TokenEvent,
@@ -62,7 +63,14 @@ class Counter:
     def _completion(self) -> Completion:
         text = "".join(map(str, range(1, self._count + 1)))
         return Completion(
-            text=text, finish_reason="length", generated_tokens=self._count, input_tokens=1, seed=None
+            text=text,
+            finish_reason="length",
+            generated_tokens=self._count,
+            input_tokens=1,
+            seed=None,
+            cumulative_logprob=-1.0 * self._count,
+            queue_seconds=0.0,
+            inference_seconds=0.0,
         )
 
     async def model(self) -> Model:
@@ -78,9 +86,54 @@ def generations(counter: Counter, *, limit: int = 1) -> Generations:
 
 async def test_an_answer_has_every_token_and_the_completion() -> None:
     async with generations(Counter(count=3)).run(GenerationRequest(inputs="x")) as events:
-        answer = await collect(events)
+        (answer,) = (await collect(events)).answers
     assert [token.text for token in answer.tokens] == ["1", "2", "3"]
     assert answer.completion.text == "123"
+
+
+def event(index: int, text: str, *, last: bool = False, prefill: tuple[PrefillToken, ...] = ()) -> TokenEvent:
+    token = Token(id=0, text=text, logprob=-1.0, special=False)
+    completion = Completion(
+        text=text,
+        finish_reason="length",
+        generated_tokens=2,
+        input_tokens=1,
+        seed=None,
+        cumulative_logprob=-3.0,
+        queue_seconds=0.0,
+        inference_seconds=0.0,
+    )
+    return TokenEvent(
+        token=token,
+        completion=completion if last else None,
+        index=index,
+        top_tokens=(token,),
+        prefill=prefill,
+    )
+
+
+async def test_answers_that_come_mixed_are_told_apart() -> None:
+    prompt = (PrefillToken(id=1, text="x", logprob=None),)
+
+    async def mixed() -> AsyncIterator[TokenEvent]:
+        yield event(0, "a", prefill=prompt)
+        yield event(1, "x")
+        yield event(1, "y", last=True)
+        yield event(0, "b", last=True)
+
+    collected = await collect(mixed())
+    texts = [[token.text for token in answer.tokens] for answer in collected.answers]
+    assert texts == [["a", "b"], ["x", "y"]]
+    assert collected.prefill == prompt
+    assert collected.answers[0].mean_logprob == -1.5
+    assert [len(tokens) for tokens in collected.answers[0].top_tokens] == [1, 1]
+
+
+async def test_a_stream_with_an_answer_missing_is_incomplete() -> None:
+    with pytest.raises(RequestError) as raised:
+        async with generations(Counter(count=3)).run(GenerationRequest(inputs="x", n=2)) as events:
+            await collect(events)
+    assert raised.value.code is StatusCode.DATA_LOSS
 
 
 async def test_a_stream_without_a_completion_is_incomplete() -> None:
@@ -109,7 +162,7 @@ async def test_one_more_than_the_limit_is_refused_until_a_permit_is_free() -> No
                 pass
         assert raised.value.code is StatusCode.RESOURCE_EXHAUSTED
     async with running.run(request) as events:
-        assert (await collect(events)).completion.text == "1"
+        assert (await collect(events)).answers[0].completion.text == "1"
 
 
 async def test_leaving_early_ends_the_generation_and_frees_the_permit() -> None:

@@ -43,11 +43,22 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
     request = GenerationRequest(
         inputs="hello",
         sampling=Sampling(
-            do_sample=True, temperature=0.5, top_k=3, top_p=0.25, repetition_penalty=1.5, seed=2**64 - 1
+            do_sample=True,
+            temperature=0.5,
+            top_k=3,
+            top_p=0.25,
+            typical_p=0.75,
+            repetition_penalty=1.5,
+            frequency_penalty=-0.5,
+            watermark=True,
+            seed=2**64 - 1,
         ),
         max_new_tokens=7,
         stop=("a", "b"),
         truncate=9,
+        n=2,
+        top_n_tokens=3,
+        prefill_logprobs=True,
     )
     automaton = automaton_pb2.Automaton(format_version=1, start=7)
     grammar = CompiledGrammar(id="the-id", automaton=automaton.SerializeToString())
@@ -61,28 +72,41 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
                 temperature=0.5,
                 top_k=3,
                 top_p=0.25,
+                typical_p=0.75,
                 repetition_penalty=1.5,
+                frequency_penalty=-0.5,
+                watermark=True,
                 seed=2**64 - 1,
             ),
             stopping=generation_pb2.Stopping(max_new_tokens=7, stop=["a", "b"]),
             truncate=9,
             automaton=automaton,
             automaton_id="the-id",
+            n=2,
+            top_n_tokens=3,
+            prefill_logprobs=True,
         )
     ]
 
 
 async def test_events_come_as_the_shard_sends_them(shard: ShardClient) -> None:
-    request = GenerationRequest(inputs="a b", sampling=Sampling(do_sample=True))
+    request = GenerationRequest(
+        inputs="a b", sampling=Sampling(do_sample=True), n=2, top_n_tokens=1, prefill_logprobs=True
+    )
     async with shard.generate(request, None) as events:
-        answer = await collect(events)
-    assert [(token.id, token.text, token.logprob) for token in answer.tokens] == [
+        collected = await collect(events)
+    first, second = collected.answers
+    assert [(token.id, token.text, token.logprob) for token in first.tokens] == [
         (10, " a", -0.3),
         (11, " b", -0.3),
     ]
-    assert answer.completion.text == " a b"
-    assert answer.completion.finish_reason == "eos_token"
-    assert answer.completion.seed == 42
+    assert [[token.text for token in tokens] for tokens in first.top_tokens] == [["likely"], ["likely"]]
+    assert first.completion.text == " a b"
+    assert first.completion.finish_reason == "eos_token"
+    assert [each.completion.seed for each in (first, second)] == [42, 43]
+    assert first.mean_logprob == pytest.approx(-0.3)
+    assert (first.completion.queue_seconds, first.completion.inference_seconds) == (0.25, 1.5)
+    assert [(each.text, each.logprob) for each in collected.prefill] == [("a", None), ("b", -1.5)]
 
 
 async def test_leaving_the_block_cancels_the_call(services: Services, shard: ShardClient) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protos import generation_pb2
 from protos.errors import GenerationError, InvalidRequestError, OverloadedError
 
 if TYPE_CHECKING:
@@ -50,12 +51,105 @@ async def test_the_headers_are_tgi_s(client: httpx.AsyncClient) -> None:
         assert int(headers[f"x-{name}"]) >= 0
 
 
-@pytest.mark.parametrize("name", ["details", "decoder_input_details"])
-async def test_details_are_byte_for_byte_tgi_s(client: httpx.AsyncClient, name: str) -> None:
-    body = {"inputs": "a", "parameters": {"do_sample": True, name: True}}
+async def test_the_times_are_those_of_the_shard(client: httpx.AsyncClient) -> None:
+    headers = (await client.post("/generate", json={"inputs": "één twee"})).headers
+    times = [headers[f"x-{name}"] for name in ("queue-time", "inference-time", "time-per-token")]
+    assert times == ["250", "1500", "750"]
+
+
+async def test_details_are_byte_for_byte_tgi_s(client: httpx.AsyncClient) -> None:
+    body = {"inputs": "a", "parameters": {"do_sample": True, "details": True}}
     assert (await client.post("/generate", json=body)).content == (
         b'{"generated_text":" a","details":{"finish_reason":"eos_token","generated_tokens":1,"seed":42,'
         b'"prefill":[],"tokens":[{"id":10,"text":" a","logprob":-0.3,"special":false}]}}'
+    )
+
+
+async def test_the_prompt_is_told_if_it_is_asked_for(client: httpx.AsyncClient) -> None:
+    body = {"inputs": "a b", "parameters": {"decoder_input_details": True}}
+    details = (await client.post("/generate", json=body)).json()["details"]
+    assert details["prefill"] == [
+        {"id": 0, "text": "a", "logprob": None},
+        {"id": 1, "text": "b", "logprob": -1.5},
+    ]
+    assert len(details["tokens"]) == 2
+
+
+async def test_the_best_of_several_answers_is_told_with_the_others(client: httpx.AsyncClient) -> None:
+    body = {"inputs": "a", "parameters": {"do_sample": True, "best_of": 2, "details": True}}
+    assert (await client.post("/generate", json=body)).content == (
+        b'{"generated_text":" a","details":{"finish_reason":"eos_token","generated_tokens":1,"seed":43,'
+        b'"prefill":[],"tokens":[{"id":10,"text":" a","logprob":-0.3,"special":false}],'
+        b'"best_of_sequences":[{"generated_text":" a","finish_reason":"eos_token","generated_tokens":1,'
+        b'"seed":42,"prefill":[],"tokens":[{"id":10,"text":" a","logprob":-0.3,"special":false}]}]}}'
+    )
+
+
+async def test_the_others_are_whole_answers_too(client: httpx.AsyncClient) -> None:
+    parameters = {
+        "do_sample": True,
+        "best_of": 2,
+        "return_full_text": True,
+        "decoder_input_details": True,
+        "top_n_tokens": 1,
+    }
+    response = await client.post("/generate", json={"inputs": "a", "parameters": parameters})
+    (other,) = response.json()["details"]["best_of_sequences"]
+    assert other["generated_text"] == "a a"
+    assert other["prefill"] == [{"id": 0, "text": "a", "logprob": None}]
+    assert other["top_tokens"][0][0]["text"] == "likely"
+
+
+async def test_the_likeliest_tokens_are_byte_for_byte_tgi_s(client: httpx.AsyncClient) -> None:
+    body = {"inputs": "a", "parameters": {"details": True, "top_n_tokens": 1}}
+    whole = await client.post("/generate", json=body)
+    assert whole.content.endswith(
+        b'"special":false}],"top_tokens":[[{"id":7,"text":"likely","logprob":-0.1,"special":false}]]}}'
+    )
+    streamed = await client.post("/generate_stream", json=body)
+    assert streamed.content.startswith(
+        b'data: {"index":1,"token":{"id":10,"text":" a","logprob":-0.3,"special":false},'
+        b'"top_tokens":[{"id":7,"text":"likely","logprob":-0.1,"special":false}],"generated_text":" a"'
+    )
+
+
+async def test_every_parameter_of_tgi_reaches_the_shard(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    parameters = {
+        "best_of": 2,
+        "temperature": 0.5,
+        "repetition_penalty": 1.5,
+        "frequency_penalty": -0.5,
+        "top_k": 3,
+        "top_p": 0.25,
+        "typical_p": 0.75,
+        "max_new_tokens": 7,
+        "stop": ["z"],
+        "truncate": 9,
+        "watermark": True,
+        "decoder_input_details": True,
+        "top_n_tokens": 2,
+    }
+    assert (await client.post("/generate", json={"inputs": "a", "parameters": parameters})).status_code == 200
+    (asked,) = services.shard.requests
+    assert asked == generation_pb2.GenerateRequest(
+        inputs="a",
+        sampling=generation_pb2.Sampling(
+            do_sample=True,
+            temperature=0.5,
+            repetition_penalty=1.5,
+            frequency_penalty=-0.5,
+            top_k=3,
+            top_p=0.25,
+            typical_p=0.75,
+            watermark=True,
+        ),
+        stopping=generation_pb2.Stopping(max_new_tokens=7, stop=["z"]),
+        truncate=9,
+        n=2,
+        top_n_tokens=2,
+        prefill_logprobs=True,
     )
 
 
