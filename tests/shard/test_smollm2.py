@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import WatermarkingConfig
 from transformers.utils import logging as transformers_logging
 
 from shard.answer import Answer, Event
@@ -23,11 +24,12 @@ from shard.kv_cache import KVCache
 from shard.model import PagedModel, probe
 from shard.scheduler import Scheduler
 from shard.self_check import SelfCheck
-from shard.sequence import Sampling, Sequence
+from shard.sequence import Sampling, Sequence, Watermark
 from shard.settings import Settings
 from shard.stopping import FinishReason, StopStrings
 from shard.tokenizer import Tokenizer
 from shard.vocabulary import Vocabulary
+from shard.watermark import HASH_KEY
 
 QUESTIONS = ["What is the capital of France?", "List three fruits.", "Write one sentence about the sea."]
 END = 2
@@ -75,20 +77,25 @@ class Loaded:
     async def engine(self) -> AsyncIterator[Engine]:
         """An engine that reads prompts in pieces of 32 tokens."""
         blocks = Blocks(count=129, size=16)
-        engine = Engine(self.model, Scheduler(blocks, max_running=8, max_waiting=8, token_budget=32))
+        engine = Engine(self.model, Scheduler(blocks, max_running=8, max_waiting=16, token_budget=32))
         loop = asyncio.create_task(engine.run())
         yield engine
         loop.cancel()
         await asyncio.wait([loop])
 
     async def answer(
-        self, engine: Engine, prompt: list[int], *, sampling: Sampling | None = None
+        self,
+        engine: Engine,
+        prompt: list[int],
+        *,
+        sampling: Sampling | None = None,
+        stop: tuple[str, ...] = (),
     ) -> tuple[str, list[Event]]:
         sequence = Sequence(prompt, max_new_tokens=NEW, sampling=sampling)
         answer = Answer(
             max_new_tokens=NEW,
             detokenizer=Detokenizer(self._vocabulary.token_bytes),
-            stop_strings=StopStrings([]),
+            stop_strings=StopStrings(stop),
             eos_ids={END},
             special_tokens=self._special_tokens,
         )
@@ -102,21 +109,57 @@ def network(checkpoint: Checkpoint) -> Any:
     return checkpoint.load_network(dtype=torch.float32, device=torch.device("cpu"))
 
 
-@pytest.fixture(scope="module")
-def expected(network: Any, prompts: list[list[int]]) -> list[list[int]]:
-    """The answers of `model.generate`, one by one."""
-    answers = []
-    for prompt in prompts:
-        tokens = torch.tensor([prompt])
-        answer = network.generate(
-            tokens, attention_mask=torch.ones_like(tokens), do_sample=False, max_new_tokens=NEW
-        )
-        answers.append(answer[0, len(prompt) :].tolist())
-    return answers
+GREEDY: dict[str, tuple[Sampling, dict[str, Any]]] = {
+    "plain": (Sampling(), {}),
+    "temperature": (Sampling(temperature=0.1), {}),
+    "repetition_penalty": (Sampling(repetition_penalty=1.3), {"repetition_penalty": 1.3}),
+    "min_new_tokens": (Sampling(min_new_tokens=NEW, end_ids=(END,)), {"min_new_tokens": NEW}),
+    "logit_bias": (
+        Sampling(logit_bias=((30, 5.0), (253, -100.0))),
+        {"sequence_bias": [[[30], 5.0], [[253], -100.0]]},
+    ),
+    "watermark": (
+        Sampling(watermark=Watermark(gamma=0.5, delta=2.0)),
+        {"watermarking_config": WatermarkingConfig(greenlist_ratio=0.5, bias=2.0, hashing_key=HASH_KEY)},
+    ),
+    "top_k": (Sampling(do_sample=True, top_k=1, temperature=0.7), {}),
+    "top_p": (Sampling(do_sample=True, top_p=1e-6), {}),
+    "min_p": (Sampling(do_sample=True, min_p=1.0), {}),
+    "all": (
+        Sampling(
+            repetition_penalty=1.1,
+            logit_bias=((30, 5.0),),
+            min_new_tokens=NEW,
+            end_ids=(END,),
+        ),
+        {"repetition_penalty": 1.1, "sequence_bias": [[[30], 5.0]], "min_new_tokens": NEW},
+    ),
+}
+"""Parameters that leave no chance, and what `model.generate` calls them."""
+
+
+def generated(network: Any, prompt: list[int], **parameters: Any) -> list[int]:
+    """The greedy answer of `model.generate`."""
+    tokens = torch.tensor([prompt])
+    answer = network.generate(
+        tokens, attention_mask=torch.ones_like(tokens), do_sample=False, max_new_tokens=NEW, **parameters
+    )
+    found: list[int] = answer[0, len(prompt) :].tolist()
+    return found
 
 
 @pytest.fixture(scope="module")
-def loaded(network: Any, expected: list[list[int]], tokenizer: Tokenizer) -> Loaded:
+def expected(network: Any, prompts: list[list[int]]) -> dict[str, list[list[int]]]:
+    """The answers of `model.generate` with each parameter, one by one."""
+    plain = [generated(network, prompt) for prompt in prompts]
+    return {
+        name: [generated(network, prompt, **parameters) for prompt in prompts] if parameters else plain
+        for name, (_, parameters) in GREEDY.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def loaded(network: Any, expected: dict[str, list[list[int]]], tokenizer: Tokenizer) -> Loaded:
     """After `expected`, since it changes the model's attention."""
     vocabulary = Vocabulary.from_tokenizer(tokenizer.transformers, size=49152, eos_ids={END})
     return Loaded(network, vocabulary, tokenizer.special_tokens)
@@ -164,12 +207,38 @@ async def test_the_capital_of_france_is_paris(loaded: Loaded, prompts: list[list
     assert events[-1].finish_reason is FinishReason.EOS_TOKEN
 
 
+@pytest.mark.parametrize("kind", GREEDY)
 async def test_greedy_answers_in_a_batch_equal_those_of_generate(
-    loaded: Loaded, prompts: list[list[int]], expected: list[list[int]]
+    loaded: Loaded, prompts: list[list[int]], expected: dict[str, list[list[int]]], kind: str
 ) -> None:
     async with loaded.engine() as engine:
-        answers = await asyncio.gather(*(loaded.answer(engine, prompt) for prompt in prompts))
-    assert [[event.token_id for event in events] for _, events in answers] == expected
+        answers = await asyncio.gather(
+            *(loaded.answer(engine, prompt, sampling=GREEDY[kind][0]) for prompt in prompts)
+        )
+    assert [[event.token_id for event in events] for _, events in answers] == expected[kind]
+
+
+async def test_answers_with_all_kinds_of_parameters_can_be_in_one_batch(
+    loaded: Loaded, prompts: list[list[int]], expected: dict[str, list[list[int]]]
+) -> None:
+    async with loaded.engine() as engine:
+        answers = await asyncio.gather(
+            *(loaded.answer(engine, prompts[2], sampling=sampling) for sampling, _ in GREEDY.values())
+        )
+    found = [[event.token_id for event in events] for _, events in answers]
+    assert found == [expected[kind][2] for kind in GREEDY]
+
+
+async def test_a_stop_string_ends_the_answer_wherever_its_tokens_are_cut(
+    loaded: Loaded, prompts: list[list[int]]
+) -> None:
+    async with loaded.engine() as engine:
+        whole, _ = await loaded.answer(engine, prompts[2])
+        for start in range(5, 20, 4):
+            stop = whole[start : start + 4]
+            text, events = await loaded.answer(engine, prompts[2], stop=(stop,))
+            assert text == whole[: whole.index(stop) + 4]
+            assert events[-1].finish_reason is FinishReason.STOP_SEQUENCE
 
 
 async def test_a_seed_gives_the_same_answer_alone_and_in_a_batch(
