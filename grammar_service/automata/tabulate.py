@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.determinise import RETURNS, Block, Determinisation
+from grammar_service.automata.construction import Block
+from grammar_service.automata.determinise import RETURNS, Determinisation
 from grammar_service.automata.dfa import DEAD, TooManyStatesError
 from grammar_service.automata.letters import row_numbers
 from grammar_service.automata.program import MAX_WHITESPACE
@@ -251,10 +252,10 @@ class _Filling:
             for state in (block.first + ending).tolist()
         ]
         endings = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        beginnings = _apart(construction.beginnings)
         for _ in range(2):  # what comes after a block may begin another
-            for state, start in construction.beginnings:
-                self._go_on(np.array([[state, start]]))
-            self._go_on(endings)
+            for together in (*beginnings, endings):
+                self._go_on(together)
 
     def _go_on(self, pairs: NDArray[np.int64]) -> None:
         """Let states, none of them twice, have the moves of others besides their own."""
@@ -262,6 +263,19 @@ class _Filling:
         rows, more = self.table[states], self.table[others]
         self.table[states] = np.where(rows == DEAD, more, rows)
         self.accepting[states] |= self.accepting[others]
+
+
+def _apart(pairs: list[tuple[int, int]]) -> list[NDArray[np.int64]]:
+    """(pairs, 2): as few arrays as possible of which none has two pairs with the same first number."""
+    rounds: list[list[tuple[int, int]]] = []
+    met: dict[int, int] = {}
+    for pair in pairs:
+        turn = met.get(pair[0], 0)
+        met[pair[0]] = turn + 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(pair)
+    return [np.array(turn, dtype=np.int64) for turn in rounds]
 
 
 def _last_below(targets: NDArray[np.int32], bound: int) -> int:
