@@ -82,6 +82,13 @@ def serve(
     device: Annotated[
         Device | None, typer.Option(envvar="SHARD_DEVICE", help="Where the model runs.")
     ] = None,
+    lora_adapters: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SHARD_LORA_ADAPTERS",
+            help="LoRA adapters that requests may name. [dim]NAME=FOLDER,NAME=FOLDER",
+        ),
+    ] = None,
     max_input_tokens: Annotated[
         int | None, typer.Option(envvar="SHARD_MAX_INPUT_TOKENS", min=1, help="The longest prompt.")
     ] = None,
@@ -133,6 +140,7 @@ def serve(
         redis_url=redis_url,
         dtype=dtype,
         device=device,
+        lora_adapters=lora_adapters,
         max_input_tokens=max_input_tokens,
         max_total_tokens=max_total_tokens,
         max_concurrent_requests=max_concurrent_requests,

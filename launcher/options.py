@@ -42,6 +42,8 @@ class Options:
     redis_url: str | None = None
     dtype: Dtype | None = None
     device: Device | None = None
+    lora_adapters: str | None = None
+    """NAME=FOLDER,NAME=FOLDER."""
     max_input_tokens: int | None = None
     max_total_tokens: int | None = None
     max_concurrent_requests: int | None = None

@@ -57,6 +57,7 @@ def guiderail(options: Options, inherited: Mapping[str, str]) -> Stages:
             "SHARD_MODEL": options.model,
             "SHARD_DTYPE": options.dtype,
             "SHARD_DEVICE": options.device,
+            "SHARD_LORA_ADAPTERS": options.lora_adapters,
             "SHARD_MAX_INPUT_TOKENS": options.max_input_tokens,
             "SHARD_MAX_TOTAL_TOKENS": options.max_total_tokens,
             "SHARD_DRAIN_SECONDS": options.drain_seconds,

@@ -75,6 +75,8 @@ class GenerationRequest:
     truncate: int | None = None
     """Keep only this many tokens of the prompt, the last ones. None: all."""
     grammar: Grammar | None = None
+    adapter_id: str | None = None
+    """The LoRA adapter to generate with; only the shard knows which are loaded."""
     n: int = 1
     """Answers to generate, each for itself."""
     top_n_tokens: int = 0

@@ -114,6 +114,7 @@ def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> gen
         n=request.n if request.n > 1 else None,
         top_n_tokens=request.top_n_tokens,
         prefill_logprobs=request.prefill_logprobs,
+        adapter_id=request.adapter_id,
     )
 
 

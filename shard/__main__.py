@@ -15,6 +15,8 @@ from transformers.utils import logging as transformers_logging
 
 from protos import generation_pb2
 from protos.server import serve
+from shard.adapter import AdapterError, parse_folders, read_adapter
+from shard.adapters import Adapters
 from shard.blocks import Blocks
 from shard.checkpoint import Checkpoint, CheckpointError, locate
 from shard.device import cache_bytes, choose_device, choose_dtype
@@ -44,6 +46,7 @@ class Loaded(NamedTuple):
     cache: KVCache
     limits: Limits
     vocabulary_size: int
+    adapters: Adapters
 
 
 def main() -> None:
@@ -57,7 +60,7 @@ def main() -> None:
         torch.set_num_threads(settings.threads)
     try:
         servicer, engine = _assemble(settings)
-    except (CheckpointError, UnsupportedModelError, LimitError, ValueError) as error:
+    except (AdapterError, CheckpointError, UnsupportedModelError, LimitError, ValueError) as error:
         sys.exit(f"shard: {error}")
     asyncio.run(_serve(engine, servicer, settings))
 
@@ -100,6 +103,7 @@ def _assemble(settings: Settings) -> tuple[GenerationServicer, Engine]:
         grammars=grammars,
         limits=loaded.limits,
         watermark=Watermark(gamma=settings.watermark_gamma, delta=settings.watermark_delta),
+        adapters=loaded.adapters.names,
         info=_info(checkpoint, loaded),
     )
     return servicer, engine
@@ -124,8 +128,21 @@ def _load(checkpoint: Checkpoint, settings: Settings) -> Loaded:
     )
     model = PagedModel(network, cache)
     check.verify(model, block_size=settings.block_size)
+    adapters = _adapters(network, settings)
+    model.adapt(adapters)
     logger.info("ready: %d tokens of cache, %d a request", cache.tokens, limits.max_total_tokens)
-    return Loaded(network, model, cache, limits, check.vocabulary_size)
+    return Loaded(network, model, cache, limits, check.vocabulary_size, adapters)
+
+
+def _adapters(network: PreTrainedModel, settings: Settings) -> Adapters:
+    """Load the adapters only after the model has passed its check, which is of the model itself."""
+    return Adapters(
+        network,
+        [
+            read_adapter(name, folder, dtype=network.dtype, device=network.device)
+            for name, folder in parse_folders(settings.lora_adapters).items()
+        ],
+    )
 
 
 def _cache_tokens(
@@ -160,6 +177,7 @@ def _info(checkpoint: Checkpoint, loaded: Loaded) -> generation_pb2.InfoReply:
         max_total_tokens=loaded.limits.max_total_tokens,
         cache_tokens=loaded.cache.tokens,
         version=version("guiderail"),
+        adapter_ids=sorted(loaded.adapters.names),
     )
 
 

@@ -112,6 +112,11 @@ class Blocks:
     def _digest(self, sequence: Sequence, index: int) -> bytes:
         """Digest of all tokens up to the end of block `index`; its predecessors' must be known already."""
         if index == len(sequence.digests):
-            parent = sequence.digests[-1] if sequence.digests else b""
+            parent = sequence.digests[-1] if sequence.digests else _root(sequence.adapter)
             sequence.digests.append(blake2b(parent + self._content(sequence, index), digest_size=16).digest())
         return sequence.digests[index]
+
+
+def _root(adapter: str | None) -> bytes:
+    """What the first digest follows from: the same tokens have other keys and values with another adapter."""
+    return b"" if adapter is None else blake2b(adapter.encode(), digest_size=16).digest()

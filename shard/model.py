@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from shard.adapters import Adapters
 from shard.answer import Sampled
 from shard.attention import NAME, PagedAttention, Probe, attending, register
 from shard.batch import Batch
@@ -40,7 +41,12 @@ class PagedModel:
         """`cache` has the shapes that `probe` found in `network`."""
         self._network: Any = network
         self._cache = cache
+        self._adapters = Adapters(network)
         self._keeps_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
+
+    def adapt(self, adapters: Adapters) -> None:
+        """Let sequences name one of `adapters`, which are the network's."""
+        self._adapters = adapters
 
     @torch.inference_mode()
     def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> dict[Sequence, Sampled]:
@@ -64,7 +70,7 @@ class PagedModel:
         batch = Batch.of(slices, block_size=self._cache.block_size, device=self._network.device)
         rows = batch.logit_rows
         keep = {"logits_to_keep": rows} if self._keeps_logits else {}
-        with attending(PagedAttention(self._cache, batch)):
+        with attending(PagedAttention(self._cache, batch)), self._adapters.applied(batch.slices):
             logits: Tensor = self._network(
                 input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False, **keep
             ).logits[0]

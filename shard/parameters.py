@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from typing import TypeAlias
 
@@ -178,6 +178,19 @@ def parse_top_n_tokens(request: generation_pb2.GenerateRequest) -> int:
     count, most = request.top_n_tokens, MAX_TOP_TOKENS
     _insist([(count <= most, f"`top_n_tokens` must be >= 0 and <= {most}. Given: {count}")])
     return count
+
+
+def parse_adapter(request: generation_pb2.GenerateRequest, *, loaded: Collection[str]) -> str | None:
+    """The LoRA adapter, if one is named.
+
+    Raises:
+        InvalidRequestError: it is not one of `loaded`.
+    """
+    if not request.HasField("adapter_id"):
+        return None
+    name, there = request.adapter_id, ", ".join(sorted(loaded)) or "none"
+    _insist([(name in loaded, f"`adapter_id` {name!r} is not loaded. Loaded adapters: {there}")])
+    return name
 
 
 def refuse_contradictions(request: generation_pb2.GenerateRequest) -> None:

@@ -78,13 +78,18 @@ class Sequence:
         sampling: Sampling | None = None,
         constraint: Constraint | None = None,
         prompt_logprobs: bool = False,
+        adapter: str | None = None,
     ) -> None:
-        """`tokens` is the prompt, at least one token; `prompt_logprobs` are collected if they are wanted."""
+        """`tokens` is the prompt, at least one token; `prompt_logprobs` are collected if they are wanted.
+
+        `adapter` is one of the model's, by its name.
+        """
         self.tokens = array("i", tokens)
         self.input_length = len(self.tokens)
         self.max_new_tokens = max_new_tokens
         self.sampling = sampling or Sampling()
         self.constraint = constraint
+        self.adapter = adapter
         self.counts = TokenCounts(self.tokens) if self.sampling.penalises else None
         self.prompt_logprobs = PromptLogprobs(self.input_length) if prompt_logprobs else None
         self.computed = 0

@@ -20,6 +20,7 @@ from shard.limits import Limits
 from shard.messages import Messages
 from shard.parameters import (
     answer_seed,
+    parse_adapter,
     parse_max_new_tokens,
     parse_min_new_tokens,
     parse_n,
@@ -70,6 +71,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         limits: Limits,
         watermark: Watermark,
         info: generation_pb2.InfoReply,
+        adapters: Collection[str] = (),
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
@@ -81,6 +83,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._watermark = watermark
         self._messages = Messages(token_bytes, self._special_tokens)
         self._info = info
+        self._adapters = adapters
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: Context
@@ -117,6 +120,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         """The request as the engine takes it; raises InvalidRequestError for whatever is wrong with it."""
         refuse_contradictions(request)
         count = parse_n(request)
+        adapter = parse_adapter(request, loaded=self._adapters)
         sampling = self._sampling(request)
         truncate = parse_truncate(request, max_input_tokens=self._limits.max_input_tokens)
         asked = parse_max_new_tokens(request.stopping)
@@ -128,7 +132,10 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         new = self._limits.max_new_tokens(input_tokens=len(token_ids), asked=asked)
         fewest = parse_min_new_tokens(request.stopping, max_new_tokens=new)
         sampling = replace(sampling, min_new_tokens=fewest)
-        return [await self._member(request, token_ids, sampling, new, index=index) for index in range(count)]
+        return [
+            await self._member(request, token_ids, sampling, new, adapter=adapter, index=index)
+            for index in range(count)
+        ]
 
     def _sampling(self, request: generation_pb2.GenerateRequest) -> Sampling:
         vocabulary = len(self._token_bytes)
@@ -145,6 +152,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         sampling: Sampling,
         max_new_tokens: int,
         *,
+        adapter: str | None,
         index: int,
     ) -> Member:
         constraint = None
@@ -158,6 +166,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             sampling=replace(sampling, seed=answer_seed(sampling.seed, index)),
             constraint=constraint,
             prompt_logprobs=request.prefill_logprobs and index == 0,
+            adapter=adapter,
         )
         return sequence, self._answer(request, sequence)
 

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Tokens in one block of the key-value cache, the unit in which it is handed out and shared."""
     cache_tokens: int | None = Field(default=None, ge=64)
     """Tokens that the cache holds. Unset: as many as max_running requests can need, or memory allows."""
+    lora_adapters: str | None = None
+    """LoRA adapters that requests may name, NAME=FOLDER,NAME=FOLDER, each as `peft` writes it."""
     max_automata: int = Field(default=256, gt=0)
     """Grammars whose token masks are kept."""
     max_mask_rows: int = Field(default=16384, gt=0)

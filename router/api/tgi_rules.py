@@ -41,7 +41,6 @@ def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> 
         _route_rules(body, parameters, streaming=streaming),
         _sampling_rules(parameters, limits, sampling=sampling),
         _length_rules(body, parameters, limits),
-        _support_rules(parameters),
     ):
         broken = next((message for wrong, message in rules if wrong), None)
         if broken is not None:
@@ -63,6 +62,7 @@ def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> 
         stop=tuple(parameters.stop or ()),
         truncate=parameters.truncate,
         grammar=_grammar(parameters.grammar) if parameters.grammar else None,
+        adapter_id=parameters.adapter_id,
         n=parameters.best_of or 1,
         top_n_tokens=parameters.top_n_tokens or 0,
         prefill_logprobs=bool(parameters.decoder_input_details),
@@ -114,10 +114,6 @@ def _length_rules(body: GenerateRequest, p: GenerateParameters, limits: Limits) 
     top_n, most = p.top_n_tokens or 0, limits.max_top_n_tokens
     yield top_n > most, f"`top_n_tokens` must be >= 0 and <= {most}. Given: {top_n}"
     yield not body.inputs, "`inputs` cannot be empty"
-
-
-def _support_rules(p: GenerateParameters) -> Iterator[Rule]:
-    yield p.adapter_id is not None, "`adapter_id` is not supported yet"
 
 
 def _outside(value: float | None, *, above: float, below: float = float("inf")) -> bool:

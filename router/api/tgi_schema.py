@@ -126,7 +126,7 @@ class GenerateParameters(JsonObject):
     grammar: GrammarType | None = Field(default=None, examples=[None])
     """What the answer must match."""
     adapter_id: str | None = Field(default=None, examples=[None])
-    """LoRA adapter. Not supported yet."""
+    """The LoRA adapter to generate with, by the name that it was given at start."""
 
 
 class GenerateRequest(JsonObject):

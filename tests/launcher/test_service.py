@@ -26,6 +26,7 @@ def options() -> Options:
         redis_url="redis://localhost:6379/0",
         dtype=Dtype.FLOAT32,
         device=Device.CPU,
+        lora_adapters="a=/adapters/a",
         max_input_tokens=100,
         max_total_tokens=200,
         max_concurrent_requests=7,
@@ -46,6 +47,7 @@ def test_the_options_reach_the_services_as_their_variables(options: Options) -> 
     assert shard["SHARD_MODEL"] == "model.gguf"
     assert shard["SHARD_DTYPE"] == "float32"
     assert shard["SHARD_DEVICE"] == "cpu"
+    assert shard["SHARD_LORA_ADAPTERS"] == "a=/adapters/a"
     assert shard["SHARD_MAX_INPUT_TOKENS"] == "100"
     assert shard["SHARD_MAX_TOTAL_TOKENS"] == "200"
     assert router["ROUTER_HOST"] == "0.0.0.0"

@@ -59,6 +59,7 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
         n=2,
         top_n_tokens=3,
         prefill_logprobs=True,
+        adapter_id="poems",
     )
     automaton = automaton_pb2.Automaton(format_version=1, start=7)
     grammar = CompiledGrammar(id="the-id", automaton=automaton.SerializeToString())
@@ -85,6 +86,7 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
             n=2,
             top_n_tokens=3,
             prefill_logprobs=True,
+            adapter_id="poems",
         )
     ]
 

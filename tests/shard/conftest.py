@@ -176,6 +176,7 @@ def counting(
         limits=Limits(max_input_tokens=100, max_total_tokens=100_000),
         watermark=Watermark(gamma=0.5, delta=2.0),
         info=generation_pb2.InfoReply(model_id="counting"),
+        adapters={"poems", "letters"},
     )
     return model, scheduler, engine, servicer
 

@@ -45,6 +45,17 @@ def test_what_could_never_be_held_does_not_fit() -> None:
     assert not blocks.fits(9)
 
 
+def test_what_was_computed_with_another_adapter_is_not_found() -> None:
+    blocks = Blocks(count=32, size=4)
+    found: dict[str | None, list[int]] = {}
+    for name in (None, "a", "b", "a", None):
+        owner = Sequence(range(9), max_new_tokens=8, adapter=name)
+        assert blocks.enter(owner)
+        found.setdefault(name, []).append(owner.computed)
+        compute(blocks, owner)
+    assert found == {None: [0, 8], "a": [0, 8], "b": [0]}
+
+
 def test_a_computed_prefix_is_found_again() -> None:
     blocks = Blocks(count=16, size=4)
     first, second = sequence(*range(10)), sequence(*range(8), 99, 98)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 import torch
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -85,6 +87,34 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """Changes the tiny model's answers."""
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 2, "lora_alpha": 2}')
+    key = "base_model.model.model.layers.0.mlp.down_proj.lora_"
+    shapes = {f"{key}A.weight": (2, 32), f"{key}B.weight": (16, 2)}
+    tensors = {name: torch.arange(float(math.prod(shape))).reshape(shape) for name, shape in shapes.items()}
+    save_file(tensors, folder / "adapter_model.safetensors")
+    return folder
+
+
+async def test_it_serves_a_folder_with_an_adapter(llama: Path, adapter: Path, port: int) -> None:
+    async with (
+        started(str(llama), port=port, SHARD_DTYPE="float32", SHARD_LORA_ADAPTERS=f"poems={adapter}"),
+        open_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        info = await stub.Info(generation_pb2.InfoRequest(), wait_for_ready=True, timeout=120)
+        assert info.adapter_ids == ["poems"]
+        answers = []
+        for name in (None, "poems", None):
+            request = generation_pb2.GenerateRequest(inputs="Hello", stopping=STOPPING, adapter_id=name)
+            answers.append([event.token.id async for event in stub.Generate(request)])
+        assert answers[0] == answers[2] != answers[1]
+
+
 async def test_it_serves_a_folder_and_drains_when_told_to_stop(llama: Path, port: int) -> None:
     async with (
         started(str(llama), port=port, SHARD_DTYPE="float32") as process,
@@ -137,6 +167,12 @@ async def test_a_recurrent_model_is_refused_by_name(tmp_path: Path) -> None:
     async with started(str(write(tmp_path / "tiny-mamba", config))) as process:
         line = await last_words(process)
     assert line.startswith("shard: MambaForCausalLM (model type mamba) cannot be served")
+
+
+async def test_an_adapter_that_cannot_be_read_is_refused_by_name(llama: Path, tmp_path: Path) -> None:
+    async with started(str(llama), SHARD_LORA_ADAPTERS=f"poems={tmp_path}") as process:
+        line = await last_words(process)
+    assert line.startswith("shard: the LoRA adapter 'poems' cannot be served: its adapter_config.json and")
 
 
 async def test_settings_that_the_model_cannot_keep_are_refused(llama: Path) -> None:

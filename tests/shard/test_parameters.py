@@ -12,6 +12,7 @@ from protos import automaton_pb2, generation_pb2
 from protos.errors import InvalidRequestError
 from shard.parameters import (
     answer_seed,
+    parse_adapter,
     parse_max_new_tokens,
     parse_min_new_tokens,
     parse_n,
@@ -185,3 +186,14 @@ def test_an_answer_with_a_grammar_cannot_ignore_its_end() -> None:
         refuse_contradictions(
             generation_pb2.GenerateRequest(stopping=stopping, automaton=automaton_pb2.Automaton())
         )
+
+
+def test_an_adapter_is_one_that_is_loaded() -> None:
+    assert parse_adapter(generation_pb2.GenerateRequest(), loaded=()) is None
+    assert parse_adapter(generation_pb2.GenerateRequest(adapter_id="a"), loaded={"a"}) == "a"
+
+
+@pytest.mark.parametrize("name", ["", "b"])
+def test_an_adapter_that_is_not_loaded_is_refused_by_name(name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"`adapter_id` '{name}' is not loaded. .* none"):
+        parse_adapter(generation_pb2.GenerateRequest(adapter_id=name), loaded=())

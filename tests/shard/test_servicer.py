@@ -41,6 +41,13 @@ async def test_a_parameter_out_of_range_is_refused(serving: Any, failure: Any) -
         assert message == "`temperature` must be strictly positive"
 
 
+async def test_an_adapter_that_is_not_loaded_is_refused_by_name(serving: Any, failure: Any) -> None:
+    async with serving() as shard:
+        message = await refused(failure, shard.generate("x", adapter_id="novels"))
+        assert message == "`adapter_id` 'novels' is not loaded. Loaded adapters: letters, poems"
+        assert await shard.text("x", adapter_id="poems") == await shard.text("x")
+
+
 async def test_a_damaged_automaton_is_refused(serving: Any, failure: Any) -> None:
     async with serving() as shard:
         automaton = automaton_pb2.Automaton()

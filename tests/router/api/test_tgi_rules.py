@@ -75,11 +75,7 @@ def test_what_tgi_refuses_is_refused_in_its_words(parameters: Any, message: str)
     assert refusal(parameters) == message
 
 
-def test_what_there_is_not_yet_is_refused_by_name() -> None:
-    assert refusal({"adapter_id": "some/adapter"}) == "`adapter_id` is not supported yet"
-
-
-def test_ranges_are_checked_before_support_and_in_tgi_s_order() -> None:
+def test_ranges_are_checked_in_tgi_s_order() -> None:
     wrong: dict[str, Any] = {
         "best_of": 9,
         "temperature": 0.0,
@@ -93,9 +89,9 @@ def test_ranges_are_checked_before_support_and_in_tgi_s_order() -> None:
         "top_n_tokens": 6,
     }
     for name in list(wrong):
-        assert f"`{name}`" in refusal({**wrong, "adapter_id": "x"}, inputs="")
+        assert f"`{name}`" in refusal(wrong, inputs="")
         del wrong[name]
-    assert refusal({"adapter_id": "x"}, inputs="") == "`inputs` cannot be empty"
+    assert refusal({}, inputs="") == "`inputs` cannot be empty"
 
 
 def test_inputs_must_not_be_empty() -> None:
@@ -192,6 +188,7 @@ def test_every_supported_parameter_is_handed_on() -> None:
             "truncate": 9,
             "seed": 0,
             "grammar": {"type": "regex", "value": "a+"},
+            "adapter_id": "poems",
         }
     )
     assert wanted == GenerationRequest(
@@ -213,6 +210,7 @@ def test_every_supported_parameter_is_handed_on() -> None:
         stop=("a", "b"),
         truncate=9,
         grammar=Regex(pattern="a+"),
+        adapter_id="poems",
     )
 
 
