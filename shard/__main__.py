@@ -151,7 +151,9 @@ def _cache_tokens(
     """The size of the cache as set, or what the longest requests need, as far as memory allows."""
     if settings.cache_tokens:
         return settings.cache_tokens
-    possible = cache_bytes(device) // sum(shape.bytes_per_token for shape in shapes)
+    possible = cache_bytes(device, share=settings.cache_share) // sum(
+        shape.bytes_per_token for shape in shapes
+    )
     wanted = settings.max_running * (settings.max_total_tokens or positions or possible)
     return max(64, min(possible, wanted))  # what the self-check needs at least
 

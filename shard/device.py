@@ -40,12 +40,17 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def cache_bytes(device: torch.device) -> int:
-    """Bytes that the key-value cache may take unless told otherwise, once the weights are loaded."""
+def cache_bytes(device: torch.device, *, share: float | None) -> int:
+    """Bytes that the key-value cache may take: this `share` of what is free once the weights are loaded.
+
+    None: four fifths of a GPU's, the rest being for what a forward pass keeps meanwhile; of a CPU's a
+    quarter, and at most `CPU_CACHE_BYTES`.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free * 0.8)  # the rest is for what a forward pass keeps meanwhile
-    return min(CPU_CACHE_BYTES, _available() // 4)
+        return int(free * (share or 0.8))
+    available = _available()
+    return int(available * share) if share else min(CPU_CACHE_BYTES, available // 4)
 
 
 def _available() -> int:

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     """Tokens in one block of the key-value cache, the unit in which it is handed out and shared."""
     cache_tokens: int | None = Field(default=None, ge=64)
     """Tokens that the cache holds. Unset: as many as max_running requests can need, or memory allows."""
+    cache_share: float | None = Field(default=None, gt=0, lt=1)
+    """The share of free memory that the cache may take. Unset: 0.8 on a GPU; on a CPU 0.25, up to 2 GiB."""
     lora_adapters: str | None = None
     """LoRA adapters that requests may name, NAME=FOLDER,NAME=FOLDER, each as `peft` writes it."""
     max_automata: int = Field(default=256, gt=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,6 +155,48 @@ def test_whatever_comes_and_goes_everybody_else_finishes_and_all_blocks_are_free
             break
     assert set(kept) <= set(finished)
     assert subject.blocks.available == blocks
+
+
+sizes = st.tuples(st.integers(1, 20), st.integers(1, 10))  # tokens of a prompt, tokens of its answer
+
+
+@given(
+    st.lists(sizes, min_size=1, max_size=6),
+    st.lists(sizes, min_size=1, max_size=4),
+    st.integers(1, 3),
+    st.integers(30, 40),
+    st.integers(1, 12),
+    st.integers(1, 5),
+)
+def test_nobody_waits_for_those_who_come_later_however_many_they_are(
+    asked: list[tuple[int, int]],
+    later: list[tuple[int, int]],
+    every: int,
+    blocks: int,
+    budget: int,
+    running: int,
+) -> None:
+    subject = scheduler(blocks=blocks, size=1, budget=budget, running=running)
+    sequences = [Sequence([index] * length, max_new_tokens=new) for index, (length, new) in enumerate(asked)]
+    for sequence in sequences:
+        subject.add(sequence)
+    deadline = 0
+    steps = itertools.count(1)
+    crowd = itertools.cycle(later)
+    finished: list[Sequence] = []
+    for sequence in sequences:
+        # What the oldest takes, read from its start again in the worst case; then the next one is the oldest.
+        deadline += -(-(sequence.input_length + sequence.max_new_tokens) // budget)
+        deadline += sequence.max_new_tokens
+        while sequence not in finished:
+            step = next(steps)
+            assert step <= deadline
+            if step % every == 0:
+                length, new = next(crowd)
+                subject.add(Sequence([100 + step] * length, max_new_tokens=new))
+            slices = subject.plan()
+            assert slices[0].sequence is next(each for each in sequences if each not in finished)
+            finished += advance(subject, slices)
 
 
 def leave(subject: Scheduler, leaving: list[tuple[int, bool, Sequence]], step: int, *, midway: bool) -> None:
