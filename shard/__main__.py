@@ -21,6 +21,7 @@ from shard.blocks import Blocks
 from shard.checkpoint import Checkpoint, CheckpointError, locate
 from shard.device import cache_bytes, choose_device, choose_dtype
 from shard.engine import Engine
+from shard.forward import choose_forward
 from shard.kv_cache import KVCache, LayerShape
 from shard.limits import LimitError, Limits
 from shard.masks import GrammarMasks
@@ -127,7 +128,9 @@ def _load(checkpoint: Checkpoint, settings: Settings) -> Loaded:
         cache_tokens=cache.tokens,
     )
     model = PagedModel(network, cache)
-    check.verify(model, block_size=settings.block_size)
+    # Adapters are added to the layers as transformers made them.
+    forward = "plain" if settings.lora_adapters and settings.forward == "auto" else settings.forward
+    choose_forward(network, forward, verify=lambda: check.verify(model, block_size=settings.block_size))
     adapters = _adapters(network, settings)
     model.adapt(adapters)
     logger.info("ready: %d tokens of cache, %d a request", cache.tokens, limits.max_total_tokens)
