@@ -61,7 +61,8 @@ def serve(
         ),
     ] = None,
     num_shard: Annotated[
-        int, typer.Option(min=1, help="Processes to split the model over; only 1 for now.")
+        int,
+        typer.Option(envvar="SHARD_NUM_SHARD", min=1, help="Processes, or GPUs, to split the model over."),
     ] = 1,
     host: Annotated[
         str, typer.Option(envvar="ROUTER_HOST", help="Where to listen; 0.0.0.0 is every interface.")

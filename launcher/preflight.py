@@ -31,11 +31,6 @@ def check(options: Options) -> None:
     Raises:
         PreflightError: the first thing found wrong.
     """
-    if options.num_shard > 1:
-        raise PreflightError(
-            "--num-shard",
-            f"tensor parallel is not there yet: {options.num_shard} shards are not served, only 1",
-        )
     check_model(options.model)
     _check_limits(options)
     if options.redis_url is not None and urlsplit(options.redis_url).scheme not in _REDIS_SCHEMES:

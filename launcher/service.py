@@ -55,6 +55,7 @@ def guiderail(options: Options, inherited: Mapping[str, str]) -> Stages:
         {
             "SHARD_ADDRESS": options.shard_address,
             "SHARD_MODEL": options.model,
+            "SHARD_NUM_SHARD": options.num_shard,
             "SHARD_DTYPE": options.dtype,
             "SHARD_DEVICE": options.device,
             "SHARD_LORA_ADAPTERS": options.lora_adapters,

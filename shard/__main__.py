@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
-from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -19,22 +19,27 @@ from shard.adapter import AdapterError, parse_folders, read_adapter
 from shard.adapters import Adapters
 from shard.blocks import Blocks
 from shard.checkpoint import Checkpoint, CheckpointError, locate
-from shard.device import cache_bytes, choose_device, choose_dtype
+from shard.device import cache_bytes, choose_device, choose_dtype, choose_threads
 from shard.engine import Engine
-from shard.forward import choose_forward
-from shard.kv_cache import KVCache, LayerShape
+from shard.followers import Followers
+from shard.kv_cache import Footprint
 from shard.limits import LimitError, Limits
 from shard.masks import GrammarMasks
-from shard.model import PagedModel, UnsupportedModelError, probe
+from shard.model import UnsupportedModelError
+from shard.parallel import RankError, Ranks, follow, require_divisible
+from shard.rendezvous import Party, gathered
+from shard.runner import Runner, choose_runner
 from shard.scheduler import Scheduler
-from shard.self_check import SelfCheck
 from shard.sequence import Watermark
 from shard.servicer import GenerationServicer, registration
-from shard.settings import Settings
+from shard.settings import Place, Settings
 from shard.tokenizer import Tokenizer
 from shard.vocabulary import Vocabulary
 
 SERVICE = "guiderail.generation.v1.GenerationService"
+
+ENDLESS_TOKENS = 8192
+"""A request's tokens where neither the settings, nor the model, nor memory set a bound."""
 
 logger = logging.getLogger("shard")
 
@@ -43,10 +48,8 @@ class Loaded(NamedTuple):
     """A model that has passed its self-check."""
 
     network: PreTrainedModel
-    model: PagedModel
-    cache: KVCache
+    runner: Runner
     limits: Limits
-    vocabulary_size: int
     adapters: Adapters
 
 
@@ -56,46 +59,78 @@ def main() -> None:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     transformers_logging.disable_progress_bar()
-    settings = Settings()
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+    settings, place = Settings(), Place()
     try:
-        servicer, engine = _assemble(settings)
-    except (AdapterError, CheckpointError, UnsupportedModelError, LimitError, ValueError) as error:
+        _run(settings, place)
+    except (AdapterError, CheckpointError, UnsupportedModelError, LimitError, RankError, ValueError) as error:
         sys.exit(f"shard: {error}")
-    asyncio.run(_serve(engine, servicer, settings))
 
 
-async def _serve(engine: Engine, servicer: GenerationServicer, settings: Settings) -> None:
+def _run(settings: Settings, place: Place) -> None:
+    device = choose_device(settings.device)
+    ranks = max(settings.num_shard, place.world_size)
+    torch.set_num_threads(settings.threads or choose_threads(ranks))
+    checkpoint = locate(settings.model, cache_dir=settings.cache_dir.expanduser())
+    if ranks > 1:
+        require_divisible(checkpoint.load_config(), name=checkpoint.name, ranks=ranks)
+    with gathered(num_shard=settings.num_shard, place=place, device=device, environment=os.environ) as party:
+        if party.ranks.rank:
+            follow(_load(checkpoint, settings, party.ranks).runner.model, party.ranks)
+        else:
+            _lead(checkpoint, settings, party)
+
+
+def _lead(checkpoint: Checkpoint, settings: Settings, party: Party) -> None:
+    logger.info("loading the tokenizer of %s", checkpoint.name)
+    tokenizer = checkpoint.load_tokenizer()
+    loaded = _load(checkpoint, settings, party.ranks)
+    servicer, engine = _assemble(checkpoint, tokenizer, loaded, settings, ranks=party.ranks.size)
+    if party.ranks.size > 1:
+        loaded.runner.model.lead(party.ranks.announce)
+    asyncio.run(_serve(engine, servicer, settings, followers=party.followers))
+    if party.ranks.size > 1:
+        party.ranks.announce(())
+
+
+async def _serve(
+    engine: Engine, servicer: GenerationServicer, settings: Settings, *, followers: Followers | None = None
+) -> None:
     async with asyncio.TaskGroup() as tasks:  # if the engine dies, the process dies with it
-        loop = tasks.create_task(engine.run())
+        running = [tasks.create_task(engine.run())]
+        if followers:
+            running.append(tasks.create_task(_watch(followers)))
         await serve(
             registration(servicer),
             service=SERVICE,
             address=settings.address,
             grace=settings.drain_seconds,
         )
-        loop.cancel()
+        for task in running:
+            task.cancel()
 
 
-def _assemble(settings: Settings) -> tuple[GenerationServicer, Engine]:
-    checkpoint = locate(settings.model, cache_dir=settings.cache_dir.expanduser())
-    logger.info("loading the tokenizer of %s", checkpoint.name)
-    tokenizer = checkpoint.load_tokenizer()
-    loaded = _load(checkpoint, settings)
+async def _watch(followers: Followers) -> None:
+    lost: asyncio.Future[str] = asyncio.wrap_future(followers.lost)
+    raise RankError(await asyncio.shield(lost))  # shielded, since whoever cancels this must not cancel that
+
+
+def _assemble(
+    checkpoint: Checkpoint, tokenizer: Tokenizer, loaded: Loaded, settings: Settings, *, ranks: int
+) -> tuple[GenerationServicer, Engine]:
+    runner = loaded.runner
     eos_ids = _eos_ids(loaded.network, tokenizer)
     vocabulary = Vocabulary.from_tokenizer(
-        tokenizer.transformers, size=loaded.vocabulary_size, eos_ids=eos_ids
+        tokenizer.transformers, size=runner.vocabulary_size, eos_ids=eos_ids
     )
     grammars = GrammarMasks(vocabulary, max_automata=settings.max_automata, max_rows=settings.max_mask_rows)
     block_size = settings.block_size
     scheduler = Scheduler(
-        Blocks(count=loaded.cache.tokens // block_size + 1, size=block_size),
+        Blocks(count=runner.cache_tokens // block_size + 1, size=block_size, shared=runner.paged),
         max_running=settings.max_running,
         max_waiting=settings.max_waiting,
         token_budget=settings.max_batch_tokens,
     )
-    engine = Engine(loaded.model, scheduler)
+    engine = Engine(runner.model, scheduler)
     servicer = GenerationServicer(
         engine,
         tokenizer=tokenizer,
@@ -105,36 +140,41 @@ def _assemble(settings: Settings) -> tuple[GenerationServicer, Engine]:
         limits=loaded.limits,
         watermark=Watermark(gamma=settings.watermark_gamma, delta=settings.watermark_delta),
         adapters=loaded.adapters.names,
-        info=_info(checkpoint, loaded),
+        scores_prompts=runner.paged,
+        info=_info(checkpoint, loaded, ranks=ranks),
     )
     return servicer, engine
 
 
-def _load(checkpoint: Checkpoint, settings: Settings) -> Loaded:
+def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
+    """Load and check the model: on every rank at once, the same way."""
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
-    logger.info("loading the weights of %s as %s on %s", checkpoint.name, _name(dtype), device)
-    network = checkpoint.load_network(dtype=dtype, device=device)
-    logger.info("comparing a plain and a paged forward pass")
-    check = SelfCheck(network)
-    shapes = probe(network)
+    if not ranks.rank:
+        logger.info("loading the weights of %s as %s on %s", checkpoint.name, _name(dtype), device)
+    network = checkpoint.load_network(dtype=dtype, device=device, ranks=ranks.size)
     positions: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
-    blocks = -(-_cache_tokens(settings, shapes.values(), positions, device) // settings.block_size) + 1
-    cache = KVCache(shapes, blocks=blocks, block_size=settings.block_size, device=device)
+    runner = choose_runner(
+        network,
+        block_size=settings.block_size,
+        room=lambda footprint: ranks.least(_room(footprint, settings, positions, device, ranks=ranks.size)),
+        agreed=ranks.most,
+        # Adapters are added to the layers as transformers made them, and ranks split those.
+        forward="plain" if settings.lora_adapters or ranks.size > 1 else settings.forward,
+    )
     limits = Limits.choose(
         max_input=settings.max_input_tokens,
         max_total=settings.max_total_tokens,
         model_tokens=positions,
-        cache_tokens=cache.tokens,
+        cache_tokens=runner.cache_tokens,
     )
-    model = PagedModel(network, cache)
-    # Adapters are added to the layers as transformers made them.
-    forward = "plain" if settings.lora_adapters and settings.forward == "auto" else settings.forward
-    choose_forward(network, forward, verify=lambda: check.verify(model, block_size=settings.block_size))
     adapters = _adapters(network, settings)
-    model.adapt(adapters)
-    logger.info("ready: %d tokens of cache, %d a request", cache.tokens, limits.max_total_tokens)
-    return Loaded(network, model, cache, limits, check.vocabulary_size, adapters)
+    if adapters.names and (ranks.size > 1 or not runner.paged):
+        raise ValueError("SHARD_LORA_ADAPTERS: adapters need a model over the paged cache, on one rank")
+    runner.model.adapt(adapters)
+    if not ranks.rank:
+        logger.info("ready: %d tokens of cache, %d a request", runner.cache_tokens, limits.max_total_tokens)
+    return Loaded(network, runner, limits, adapters)
 
 
 def _adapters(network: PreTrainedModel, settings: Settings) -> Adapters:
@@ -148,17 +188,19 @@ def _adapters(network: PreTrainedModel, settings: Settings) -> Adapters:
     )
 
 
-def _cache_tokens(
-    settings: Settings, shapes: Iterable[LayerShape], positions: int | None, device: torch.device
+def _room(
+    footprint: Footprint, settings: Settings, positions: int | None, device: torch.device, *, ranks: int
 ) -> int:
-    """The size of the cache as set, or what the longest requests need, as far as memory allows."""
+    """Tokens to make room for: as set, or what the longest requests need, as far as memory allows."""
     if settings.cache_tokens:
         return settings.cache_tokens
-    possible = cache_bytes(device, share=settings.cache_share) // sum(
-        shape.bytes_per_token for shape in shapes
-    )
-    wanted = settings.max_running * (settings.max_total_tokens or positions or possible)
-    return max(64, min(possible, wanted))  # what the self-check needs at least
+    share = settings.cache_share
+    free = cache_bytes(device, share=share, ranks=ranks) - settings.max_running * footprint.per_sequence
+    longest = settings.max_total_tokens or positions
+    if not footprint.per_token:
+        return settings.max_running * (longest or ENDLESS_TOKENS)
+    possible = free // footprint.per_token
+    return max(64, min(possible, settings.max_running * (longest or possible)))  # 64: for the least of uses
 
 
 def _eos_ids(network: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
@@ -169,7 +211,7 @@ def _eos_ids(network: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset(token_id for each in lists for token_id in each)
 
 
-def _info(checkpoint: Checkpoint, loaded: Loaded) -> generation_pb2.InfoReply:
+def _info(checkpoint: Checkpoint, loaded: Loaded, *, ranks: int) -> generation_pb2.InfoReply:
     network = loaded.network
     return generation_pb2.InfoReply(
         model_id=checkpoint.name,
@@ -177,12 +219,13 @@ def _info(checkpoint: Checkpoint, loaded: Loaded) -> generation_pb2.InfoReply:
         architecture=type(network).__name__,
         dtype=_name(network.dtype),
         device=str(network.device),
-        attention="torch",
+        attention=loaded.runner.attention,
         max_input_tokens=loaded.limits.max_input_tokens,
         max_total_tokens=loaded.limits.max_total_tokens,
-        cache_tokens=loaded.cache.tokens,
+        cache_tokens=loaded.runner.cache_tokens,
         version=version("guiderail"),
         adapter_ids=sorted(loaded.adapters.names),
+        ranks=ranks,
     )
 
 

@@ -15,9 +15,10 @@ class Blocks:
     anew, the least recently used first. Block 0 is never handed out: padding may point at it.
     """
 
-    def __init__(self, *, count: int, size: int) -> None:
-        """`count` blocks, block 0 included, of `size` tokens each."""
+    def __init__(self, *, count: int, size: int, shared: bool = True) -> None:
+        """`count` blocks, block 0 included, of `size` tokens each; unless `shared`, none is found again."""
         self.size = size
+        self._shared = shared
         self.capacity = count - 1
         self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(1, count))
         self._references = [0] * count
@@ -41,8 +42,8 @@ class Blocks:
         those of the whole prompt are wanted, nothing is shared. Returns False, with nothing taken, if there
         is no room.
         """
-        sharable = 0 if sequence.scores_prompt else (len(sequence.tokens) - 1) // self.size
-        for index in range(sharable):
+        sharable = (len(sequence.tokens) - 1) // self.size
+        for index in range(0 if sequence.scores_prompt or not self._shared else sharable):
             block = self._find(sequence, index)
             if block is None:
                 break
@@ -67,7 +68,7 @@ class Blocks:
 
     def commit(self, sequence: Sequence) -> None:
         """Let later sequences find the blocks that are full and computed."""
-        full = sequence.computed // self.size
+        full = sequence.computed // self.size if self._shared else 0
         for index in range(sequence.committed, full):
             digest, block = self._digest(sequence, index), sequence.blocks[index]
             if (

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedConfig, PreTrainedModel
+from transformers.distributed.configuration_utils import DistributedConfig
 
 from shard.gguf import converted
 from shard.tokenizer import Tokenizer
@@ -37,13 +38,27 @@ class Checkpoint:
         except (OSError, ValueError) as error:
             raise CheckpointError(f"cannot load the tokenizer of {self.name}: {error}") from error
 
-    def load_network(self, *, dtype: torch.dtype, device: torch.device) -> PreTrainedModel:
-        """The model with its weights, ready for inference. Raises CheckpointError if it cannot be read."""
+    def load_config(self) -> PreTrainedConfig:
+        """What the model is, without its weights. Raises CheckpointError if it cannot be read."""
         try:
-            network: Any = AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype)
+            config: PreTrainedConfig = AutoConfig.from_pretrained(self.source)
         except (OSError, ValueError) as error:
             raise CheckpointError(f"cannot load the model {self.name}: {error}") from error
-        ready: PreTrainedModel = network.to(device).eval()
+        return config
+
+    def load_network(self, *, dtype: torch.dtype, device: torch.device, ranks: int = 1) -> PreTrainedModel:
+        """The model with its weights, ready for inference. Raises CheckpointError if it cannot be read.
+
+        Of several ranks, brought together already, each loads its own part of the weights.
+        """
+        split = {"distributed_config": DistributedConfig(tp_size=ranks)} if ranks > 1 else {}
+        try:
+            network: Any = AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype, **split)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"cannot load the model {self.name}: {error}") from error
+        if not split:  # else transformers has put each part where it belongs
+            network = network.to(device)
+        ready: PreTrainedModel = network.eval()
         return ready
 
 

@@ -40,17 +40,23 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
-def cache_bytes(device: torch.device, *, share: float | None) -> int:
+def choose_threads(ranks: int) -> int:
+    """CPU threads of one operation, where so many processes compute at once."""
+    return max(1, torch.get_num_threads() // ranks)
+
+
+def cache_bytes(device: torch.device, *, share: float | None, ranks: int = 1) -> int:
     """Bytes that the key-value cache may take: this `share` of what is free once the weights are loaded.
 
     None: four fifths of a GPU's, the rest being for what a forward pass keeps meanwhile; of a CPU's a
-    quarter, and at most `CPU_CACHE_BYTES`.
+    quarter, and at most `CPU_CACHE_BYTES`. `ranks` processes share the memory of a CPU; each has a GPU of
+    its own.
     """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free * (share or 0.8))
     available = _available()
-    return int(available * share) if share else min(CPU_CACHE_BYTES, available // 4)
+    return (int(available * share) if share else min(CPU_CACHE_BYTES, available // 4)) // ranks
 
 
 def _available() -> int:

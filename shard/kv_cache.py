@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Footprint(NamedTuple):
+    """Bytes that a model keeps of what it has read."""
+
+    per_token: int
+    per_sequence: int
+    """On top of those of its tokens, as recurrent states take."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
-"""A transformers model over the paged cache: one step of many sequences."""
+"""A transformers model that reads one step of many sequences, over the paged cache."""
 
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -13,7 +15,7 @@ from transformers import PreTrainedModel
 from shard.adapters import Adapters
 from shard.answer import Sampled
 from shard.attention import NAME, PagedAttention, Probe, attending, register
-from shard.batch import Batch
+from shard.batch import Batch, Layout
 from shard.kv_cache import KVCache, LayerShape
 from shard.logprobs import record_prompt_logprobs
 from shard.sampling import sample
@@ -24,25 +26,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Masks: TypeAlias = Mapping[Sequence, NDArray[np.int32]]
+    Numbers: TypeAlias = tuple[NDArray[np.int64], ...]
 
 
 class UnsupportedModelError(Exception):
-    """The model works in a way that the paged cache cannot serve. The message names it."""
+    """The model works in a way that cannot be served. The message names it."""
 
     def __init__(self, network: PreTrainedModel, why: str) -> None:
         kind = network.config.model_type
         super().__init__(f"{type(network).__name__} (model type {kind}) cannot be served: {why}")
+        self.why = why
 
 
-class PagedModel:
-    """transformers' own model, untouched, whose attention layers read and write `cache`."""
+class SamplingModel(ABC):
+    """Turns the slices of a step into plain numbers, reads those, and samples.
 
-    def __init__(self, network: PreTrainedModel, cache: KVCache) -> None:
-        """`cache` has the shapes that `probe` found in `network`."""
-        self._network: Any = network
-        self._cache = cache
-        self._adapters = Adapters(network)
-        self._keeps_logits = "logits_to_keep" in inspect.signature(network.forward).parameters
+    What it reads depends on the numbers alone, so that other ranks, told of them, read the same.
+    """
+
+    _announce: Callable[[Numbers], None] | None = None
+    _adapters: Adapters | None = None
+
+    def lead(self, announce: Callable[[Numbers], None]) -> None:
+        """From now on tell other ranks the numbers of each step, before reading it."""
+        self._announce = announce
 
     def adapt(self, adapters: Adapters) -> None:
         """Let sequences name one of `adapters`, which are the network's."""
@@ -51,30 +58,67 @@ class PagedModel:
     @torch.inference_mode()
     def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> dict[Sequence, Sampled]:
         """Read the slices and sample a token for each that reaches its sequence's end. See `engine.Model`."""
-        batch, logits = self._read(slices)
-        sampling = [each.sequence for each in batch.slices if each.samples]
-        record_prompt_logprobs(batch.slices, logits[len(sampling) :])
+        ordered, logits = self._read(slices)
+        sampling = [each.sequence for each in ordered if each.samples]
+        record_prompt_logprobs(ordered, logits[len(sampling) :])
         if not sampling:
             return {}
         return dict(zip(sampling, sample(logits[: len(sampling)], sampling, masks()), strict=True))
 
     @torch.inference_mode()
     def forward(self, slices: list[Slice]) -> Tensor:
-        """Read the slices: (slices that sample, vocabulary) logits, slices of a single token first.
+        """Read the slices: (slices that sample, vocabulary) logits, in the order that `plan` gives them.
 
         The logits of tokens of which a prompt's log-probabilities are wanted come after them.
         """
         return self._read(slices)[1]
 
-    def _read(self, slices: list[Slice]) -> tuple[Batch, Tensor]:
-        batch = Batch.of(slices, block_size=self._cache.block_size, device=self._network.device)
+    def _read(self, slices: list[Slice]) -> tuple[list[Slice], Tensor]:
+        ordered, numbers = self.plan(slices)
+        if self._announce is not None:
+            self._announce(numbers)
+        with self._adapters.applied(ordered) if self._adapters else nullcontext():
+            return ordered, self.read(numbers)
+
+    @abstractmethod
+    def plan(self, slices: list[Slice]) -> tuple[list[Slice], Numbers]:
+        """The slices in the order of their logits, and all that `read` needs to know of them."""
+
+    @abstractmethod
+    def read(self, numbers: Numbers) -> Tensor:
+        """Read what was planned: (tokens of wanted logits, vocabulary). In inference mode only."""
+
+
+class PagedModel(SamplingModel):
+    """transformers' own model, untouched, whose attention layers read and write `cache`."""
+
+    def __init__(self, network: PreTrainedModel, cache: KVCache) -> None:
+        """`cache` has the shapes that `probe` found in `network`."""
+        self._network: Any = network
+        self._cache = cache
+        self._keeps_logits = keeps_logits(network)
+
+    def plan(self, slices: list[Slice]) -> tuple[list[Slice], Layout]:
+        """Slices of a single token first. See `SamplingModel`."""
+        ordered = sorted(slices, key=lambda each: each.count > 1)
+        return ordered, Layout.of(ordered, block_size=self._cache.block_size)
+
+    def read(self, numbers: Numbers) -> Tensor:
+        """See `SamplingModel`."""
+        layout = Layout(*numbers)
+        batch = Batch.of(layout, block_size=self._cache.block_size, device=self._network.device)
         rows = batch.logit_rows
         keep = {"logits_to_keep": rows} if self._keeps_logits else {}
-        with attending(PagedAttention(self._cache, batch)), self._adapters.applied(batch.slices):
+        with attending(PagedAttention(self._cache, batch)):
             logits: Tensor = self._network(
                 input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False, **keep
             ).logits[0]
-        return batch, logits if self._keeps_logits else logits[rows]
+        return logits if self._keeps_logits else logits[rows]
+
+
+def keeps_logits(network: PreTrainedModel) -> bool:
+    """Whether the model can be told for which tokens logits are wanted."""
+    return "logits_to_keep" in inspect.signature(network.forward).parameters
 
 
 @torch.inference_mode()

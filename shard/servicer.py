@@ -72,7 +72,9 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         watermark: Watermark,
         info: generation_pb2.InfoReply,
         adapters: Collection[str] = (),
+        scores_prompts: bool = True,
     ) -> None:
+        """`scores_prompts`: whether the model tells the logits of a prompt's tokens."""
         self._engine = engine
         self._tokenizer = tokenizer
         self._token_bytes = token_bytes
@@ -84,6 +86,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._messages = Messages(token_bytes, self._special_tokens)
         self._info = info
         self._adapters = adapters
+        self._scores_prompts = scores_prompts
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: Context
@@ -127,6 +130,8 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         token_ids = await asyncio.to_thread(self._tokenizer.encode, request.inputs) if request.inputs else []
         if not token_ids:
             raise InvalidRequestError("`inputs` cannot be empty")
+        if request.prefill_logprobs and not self._scores_prompts:
+            raise InvalidRequestError("prefill_logprobs: a model that is run plainly has none of its prompt")
         if truncate:
             token_ids = token_ids[-truncate:]
         new = self._limits.max_new_tokens(input_tokens=len(token_ids), asked=asked)

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     auto takes the fastest that this machine has and whose outputs are right."""
     threads: int | None = Field(default=None, gt=0)
     """CPU threads of one operation. Unset: torch chooses."""
+    num_shard: int = Field(default=1, gt=0)
+    """Processes that the model is split over. This one starts the others, unless torchrun has started all."""
     max_input_tokens: int | None = Field(default=None, gt=0)
     """The longest prompt, in tokens. Unset: max_total_tokens - 1."""
     max_total_tokens: int | None = Field(default=None, gt=1)
@@ -57,3 +59,22 @@ class Settings(BaseSettings):
     """What a watermark adds to the logits of the tokens that it prefers."""
     drain_seconds: float = Field(default=30, ge=0)
     """How long running requests may go on after SIGTERM."""
+
+
+class Place(BaseSettings):
+    """Which process of several this is: set by torchrun, or by rank 0 for the others that it starts."""
+
+    model_config = SettingsConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    rank: int = Field(default=0, ge=0)
+    """Its number."""
+    world_size: int = Field(default=1, gt=0)
+    """How many there are."""
+    local_rank: int = Field(default=0, ge=0)
+    """Its number on this machine, and that of its GPU."""
+    master_addr: str = "127.0.0.1"
+    """The machine of rank 0."""
+    master_port: int = 0
+    """Where rank 0 waits for the others there."""
+    shard_tethered: bool = False
+    """Whether rank 0 started it: it ends when its standard input does, which rank 0 holds open."""

@@ -43,12 +43,6 @@ def test_what_can_be_served_passes(options: Options) -> None:
     check(options)
 
 
-def test_more_than_one_shard_is_refused_by_name(options: Options) -> None:
-    error = refusal(replace(options, num_shard=2))
-    assert error.option == "--num-shard"
-    assert "tensor parallel is not there yet" in str(error)
-
-
 def test_a_port_in_use_is_refused(options: Options, taken_port: int) -> None:
     error = refusal(replace(options, port=taken_port))
     assert error.option == "--port"

@@ -18,7 +18,7 @@ from launcher.service import Service, guiderail, http_healthy
 def options() -> Options:
     return Options(
         model="model.gguf",
-        num_shard=1,
+        num_shard=2,
         host="0.0.0.0",
         port=3000,
         shard_address="0.0.0.0:50051",
@@ -45,6 +45,7 @@ def test_the_options_reach_the_services_as_their_variables(options: Options) -> 
     assert grammar_service["GRAMMAR_REDIS_URL"] == "redis://localhost:6379/0"
     assert grammar_service["GRAMMAR_ADDRESS"] == "127.0.0.1:50052"
     assert shard["SHARD_MODEL"] == "model.gguf"
+    assert shard["SHARD_NUM_SHARD"] == "2"
     assert shard["SHARD_DTYPE"] == "float32"
     assert shard["SHARD_DEVICE"] == "cpu"
     assert shard["SHARD_LORA_ADAPTERS"] == "a=/adapters/a"

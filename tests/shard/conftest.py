@@ -1,11 +1,15 @@
-"""Tiny random models, and a shard whose model only counts, behind a real gRPC server."""
+"""Tiny random models, a shard as a process, and one whose model only counts, behind a real gRPC server."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,6 +17,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedTokenizerFast
 
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from protos.channel import open_channel
@@ -228,3 +234,52 @@ def failure_of() -> Callable[..., Any]:
 @pytest.fixture(name="eventually")
 def eventually_holds() -> Callable[..., Any]:
     return eventually
+
+
+def written(folder: Path, config: PreTrainedConfig) -> str:
+    """A random model with a token for each byte, and one more."""
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: index for index, token in enumerate([*alphabet, "<end>"])}
+    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>").save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(name="written")
+def written_model() -> Callable[..., str]:
+    """`written(folder, config)` is the name of a random model of that configuration, over single bytes."""
+    return written
+
+
+@asynccontextmanager
+async def started(
+    model: str | None, *, port: int = 0, **settings: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    own = {"SHARD_ADDRESS": f"127.0.0.1:{port}", "SHARD_THREADS": "1"}
+    own |= {"SHARD_MODEL": model} if model else {}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "shard", env=os.environ | own | settings, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture(name="started")
+def started_shard() -> Callable[..., Any]:
+    """`async with started(model, port=0, SHARD_...="...") as process:` runs a shard."""
+    return started
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

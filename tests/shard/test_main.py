@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import signal
-import socket
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +13,10 @@ import grpc
 import pytest
 import torch
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
-    AutoModelForCausalLM,
+    BertConfig,
     LlamaConfig,
     MambaConfig,
-    PreTrainedConfig,
-    PreTrainedTokenizerFast,
 )
 
 from protos import generation_pb2, generation_pb2_grpc
@@ -35,22 +28,9 @@ SIZE = 257
 STOPPING = generation_pb2.Stopping(max_new_tokens=3)
 
 
-def write(folder: Path, config: PreTrainedConfig) -> Path:
-    """A random model with a token for each byte."""
-    torch.manual_seed(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*alphabet, "<end>"])}
-    backend = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>").save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
-def llama(tmp_path: Path) -> Path:
-    return write(
+def llama(tmp_path: Path, written: Any) -> Any:
+    return written(
         tmp_path / "tiny-llama",
         LlamaConfig(
             vocab_size=SIZE,
@@ -66,27 +46,6 @@ def llama(tmp_path: Path) -> Path:
     )
 
 
-@asynccontextmanager
-async def started(model: str, *, port: int = 0, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    own = {"SHARD_MODEL": model, "SHARD_ADDRESS": f"127.0.0.1:{port}", "SHARD_THREADS": "1"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "shard", env=os.environ | own | settings, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def adapter(tmp_path: Path) -> Path:
     """Changes the tiny model's answers."""
@@ -100,9 +59,9 @@ def adapter(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_it_serves_a_folder_with_an_adapter(llama: Path, adapter: Path, port: int) -> None:
+async def test_it_serves_a_folder_with_an_adapter(llama: str, adapter: Path, port: int, started: Any) -> None:
     async with (
-        started(str(llama), port=port, SHARD_DTYPE="float32", SHARD_LORA_ADAPTERS=f"poems={adapter}"),
+        started(llama, port=port, SHARD_DTYPE="float32", SHARD_LORA_ADAPTERS=f"poems={adapter}"),
         open_channel(f"127.0.0.1:{port}") as channel,
     ):
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
@@ -115,9 +74,9 @@ async def test_it_serves_a_folder_with_an_adapter(llama: Path, adapter: Path, po
         assert answers[0] == answers[2] != answers[1]
 
 
-async def test_it_serves_a_folder_and_drains_when_told_to_stop(llama: Path, port: int) -> None:
+async def test_it_serves_a_folder_and_drains_when_told_to_stop(llama: str, port: int, started: Any) -> None:
     async with (
-        started(str(llama), port=port, SHARD_DTYPE="float32") as process,
+        started(llama, port=port, SHARD_DTYPE="float32") as process,
         open_channel(f"127.0.0.1:{port}") as channel,
     ):
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
@@ -162,20 +121,49 @@ async def last_words(process: asyncio.subprocess.Process) -> str:
     return errors.decode().strip().splitlines()[-1]
 
 
-async def test_a_recurrent_model_is_refused_by_name(tmp_path: Path) -> None:
+async def test_a_recurrent_model_is_run_plainly_and_says_so(
+    tmp_path: Path, port: int, written: Any, started: Any
+) -> None:
     config = MambaConfig(vocab_size=SIZE, hidden_size=16, state_size=4, num_hidden_layers=1)
-    async with started(str(write(tmp_path / "tiny-mamba", config))) as process:
+    folder = written(tmp_path / "tiny-mamba", config)
+    async with (
+        started(folder, port=port, SHARD_DTYPE="float32") as process,
+        open_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        stub = generation_pb2_grpc.GenerationServiceStub(channel)
+        info = await stub.Info(generation_pb2.InfoRequest(), wait_for_ready=True, timeout=120)
+        assert info.architecture == "MambaForCausalLM"
+        assert info.attention.endswith("a cache for each sequence")
+        call = stub.Generate(generation_pb2.GenerateRequest(inputs="Hello", stopping=STOPPING))
+        assert len([event async for event in rest(call)]) == 3
+        request = generation_pb2.GenerateRequest(inputs="Hello", stopping=STOPPING, prefill_logprobs=True)
+        with pytest.raises(
+            grpc.aio.AioRpcError, match="prefill_logprobs: a model that is run plainly has none"
+        ):
+            await anext(aiter(stub.Generate(request)))
+        process.send_signal(signal.SIGTERM)
+        _, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert "MambaForCausalLM is run plainly, one sequence after the other, which is slower" in errors.decode()
+
+
+async def test_a_model_that_cannot_be_served_is_refused_by_name(
+    tmp_path: Path, written: Any, started: Any
+) -> None:
+    config = BertConfig(vocab_size=SIZE, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+    async with started(written(tmp_path / "tiny-bert", config)) as process:
         line = await last_words(process)
-    assert line.startswith("shard: MambaForCausalLM (model type mamba) cannot be served")
+    assert line.startswith("shard: BertLMHeadModel (model type bert) cannot be served")
 
 
-async def test_an_adapter_that_cannot_be_read_is_refused_by_name(llama: Path, tmp_path: Path) -> None:
-    async with started(str(llama), SHARD_LORA_ADAPTERS=f"poems={tmp_path}") as process:
+async def test_an_adapter_that_cannot_be_read_is_refused_by_name(
+    llama: str, tmp_path: Path, started: Any
+) -> None:
+    async with started(llama, SHARD_LORA_ADAPTERS=f"poems={tmp_path}") as process:
         line = await last_words(process)
     assert line.startswith("shard: the LoRA adapter 'poems' cannot be served: its adapter_config.json and")
 
 
-async def test_settings_that_the_model_cannot_keep_are_refused(llama: Path) -> None:
-    async with started(str(llama), SHARD_MAX_TOTAL_TOKENS="65") as process:
+async def test_settings_that_the_model_cannot_keep_are_refused(llama: str, started: Any) -> None:
+    async with started(llama, SHARD_MAX_TOTAL_TOKENS="65") as process:
         line = await last_words(process)
     assert line == "shard: SHARD_MAX_TOTAL_TOKENS 65 exceeds the 64 tokens of the model"
