@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, ClassVar, TypeAlias
@@ -84,10 +85,14 @@ def _unary(method: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
     return call
 
 
-def _stream(method: Callable[..., AsyncIterator[Any]]) -> Callable[..., Any]:
+def _stream(method: Callable[..., AsyncIterator[Any] | Awaitable[None]]) -> Callable[..., Any]:
     async def call(request: Any, context: ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
-            async for message in method(request, context):
+            answer = method(request, context)
+            if inspect.isawaitable(answer):  # it writes its messages itself, as the Watch of health does
+                await answer
+                return
+            async for message in answer:
                 yield message
         except Exception as error:
             await _abort(context, error)

@@ -35,6 +35,7 @@ from shard.servicer import GenerationServicer, registration
 from shard.settings import Place, Settings
 from shard.tokenizer import Tokenizer
 from shard.vocabulary import Vocabulary
+from shard.warm_up import warm_up
 
 SERVICE = "guiderail.generation.v1.GenerationService"
 
@@ -58,7 +59,8 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    transformers_logging.disable_progress_bar()
+    if not sys.stderr.isatty():
+        transformers_logging.disable_progress_bar()
     settings, place = Settings(), Place()
     try:
         _run(settings, place)
@@ -168,6 +170,14 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
         model_tokens=positions,
         cache_tokens=runner.cache_tokens,
     )
+    if runner.paged and ranks.size == 1:
+        warm_up(
+            runner.model,
+            batch_tokens=settings.max_batch_tokens,
+            running=settings.max_running,
+            blocks=runner.cache_tokens // settings.block_size,
+            block_size=settings.block_size,
+        )
     adapters = _adapters(network, settings)
     if adapters.names and (ranks.size > 1 or not runner.paged):
         raise ValueError("SHARD_LORA_ADAPTERS: adapters need a model over the paged cache, on one rank")

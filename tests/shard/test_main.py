@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,10 @@ async def test_it_serves_a_folder_and_drains_when_told_to_stop(llama: str, port:
         info = await stub.Info(generation_pb2.InfoRequest(), wait_for_ready=True, timeout=120)
         assert info.architecture == "LlamaForCausalLM"
         assert (info.dtype, info.device) == ("float32", "cpu")
+        assert (info.model_id, info.attention) == (str(llama), "torch")
         assert (info.max_input_tokens, info.max_total_tokens) == (63, 64)
+        assert info.cache_tokens == 64 * 64, "as much as all that run at once can need"
+        assert info.version == version("guiderail")
         call = stub.Generate(generation_pb2.GenerateRequest(inputs="Hello"))
         first = await call.read()
         process.send_signal(signal.SIGTERM)
