@@ -49,3 +49,29 @@ def test_a_special_token_has_no_text() -> None:
 @given(st.lists(st.binary(max_size=5)))
 def test_pieces_put_together_are_the_bytes_decoded_at_once(tokens: list[bytes]) -> None:
     assert "".join(pieces(tokens)) == b"".join(tokens).decode("utf-8", "replace")
+
+
+written = st.lists(
+    st.one_of(
+        st.sampled_from(
+            ["👩‍👩‍👧", "🇫🇷", "👍🏽", "日本", "한국어", "e\u0301", "ก็", "नि", "\u200d", "\ufffd", "\r\n", " "]
+        ),
+        st.characters(exclude_categories=["Cs"]),
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(written, st.data())
+def test_each_token_gives_the_characters_that_it_completes_and_no_other(
+    text: str, data: st.DataObject
+) -> None:
+    encoded = text.encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(encoded)), max_size=len(encoded) + 2)))
+    ends = [*cuts, len(encoded)]
+    tokens = [encoded[start:end] for start, end in zip([0, *cuts], ends, strict=True)]
+    told = ""
+    for end, piece in zip(ends, pieces(tokens), strict=False):
+        told += piece
+        assert told == encoded[:end].decode("utf-8", "ignore"), "whole characters, as soon as they are whole"
+    assert told == text
