@@ -54,7 +54,7 @@ class Checkpoint:
         split = {"distributed_config": DistributedConfig(tp_size=ranks)} if ranks > 1 else {}
         try:
             network: Any = AutoModelForCausalLM.from_pretrained(self.source, dtype=dtype, **split)
-        except (OSError, ValueError) as error:
+        except (ImportError, OSError, RuntimeError, ValueError) as error:  # quantised ones need more packages
             raise CheckpointError(f"cannot load the model {self.name}: {error}") from error
         if not split:  # else transformers has put each part where it belongs
             network = network.to(device)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from shard.checkpoint import Checkpoint, CheckpointError, locate
 
@@ -46,6 +47,19 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
         checkpoint.load_network(dtype=torch.float32, device=torch.device("cpu"))
     with pytest.raises(CheckpointError, match="empty"):
         checkpoint.load_tokenizer()
+
+
+def test_a_quantisation_that_cannot_be_read_here_is_named(tmp_path: Path) -> None:
+    LlamaConfig(
+        num_hidden_layers=1,
+        hidden_size=16,
+        num_attention_heads=2,
+        architectures=["LlamaForCausalLM"],
+        quantization_config={"quant_method": "gptq", "bits": 4},
+    ).save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"cannot load the model packed: .*GPTQ"):
+        Checkpoint("packed", str(tmp_path)).load_network(dtype=torch.float32, device=torch.device("cpu"))
 
 
 def test_a_broken_gguf_file_is_named(tmp_path: Path) -> None:

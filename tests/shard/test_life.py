@@ -40,7 +40,8 @@ async def test_a_shard_that_drains_finishes_what_it_began_and_takes_nothing_new(
     loop = asyncio.create_task(engine.run())
     async with open_channel(address) as channel, open_channel(address) as late:
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
-        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        checks: Any = health_pb2_grpc.HealthStub(channel)
+        health = checks.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
         assert (await health.read()).status == health_pb2.HealthCheckResponse.SERVING
         calls = [asking(stub) for _ in range(4)]  # two run, two wait
         first = [await call.read() for call in calls[:2]]
