@@ -47,6 +47,7 @@ BAD: dict[str, tuple[bytes, int, str]] = {
     "inputs of a wrong type": (asking(inputs=5), 422, "inputs"),
     "a parameter of a wrong type": (asking(max_new_tokens="many"), 422, "max_new_tokens"),
     "a parameter out of range": (asking(temperature=0.0), 422, "`temperature` must be strictly positive"),
+    "an adapter that is not loaded": (asking(adapter_id="x"), 422, "`adapter_id` 'x' is not loaded"),
     "an unknown parameter": (asking(temprature=1.0), 422, "temprature"),
     "a prompt longer than the model": (asking(inputs="word " * 2000), 422, "tokens"),
     "more new tokens than the model has room for": (asking(max_new_tokens=5000), 422, "max_new_tokens"),

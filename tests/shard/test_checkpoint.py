@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -50,13 +51,9 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
 
 
 def test_a_quantisation_that_cannot_be_read_here_is_named(tmp_path: Path) -> None:
-    LlamaConfig(
-        num_hidden_layers=1,
-        hidden_size=16,
-        num_attention_heads=2,
-        architectures=["LlamaForCausalLM"],
-        quantization_config={"quant_method": "gptq", "bits": 4},
-    ).save_pretrained(tmp_path)
+    config = LlamaConfig(num_hidden_layers=1, hidden_size=16, num_attention_heads=2)
+    packed = {**config.to_dict(), "quantization_config": {"quant_method": "gptq", "bits": 4}}
+    (tmp_path / "config.json").write_text(json.dumps(packed))
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match=r"cannot load the model packed: .*GPTQ"):
         Checkpoint("packed", str(tmp_path)).load_network(dtype=torch.float32, device=torch.device("cpu"))
