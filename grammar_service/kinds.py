@@ -52,7 +52,7 @@ def write_grammar(
     def write_rest(tag: Tag, source: int, target: int) -> None:
         try:
             _Plain(speller, known, limits).write(
-                tag.content, source, target, end=tag.end, last=tags.stop_after_first
+                tag.content, source, target, end=tag.end, last=tags.stop_after_first and not tags.close
             )
         except InvalidRequestError as error:
             raise InvalidRequestError(f"{tag.field}.content: {error}") from error

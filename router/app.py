@@ -12,12 +12,19 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from router.api import document, openai_rules
 from router.api.body import shown
+from router.api.chat import ChatRoutes
+from router.api.completions import CompletionRoutes
+from router.api.hosted import HostedRoutes
 from router.api.ops import OpsRoutes
 from router.api.tgi import TgiRoutes
 from router.api.tgi_rules import Limits
+from router.api.tokens import TokenRoutes
 from router.errors import ErrorResponse, RequestError, http_error, tgi_error
 from router.generation import Generations, Generator, GrammarCompiler
+from router.metrics import Metrics
+from router.served import ServedModel
 from router.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -30,7 +37,13 @@ def create_app(*, grammars: GrammarCompiler, generator: Generator, settings: Set
     app = FastAPIOffline(
         title="Guiderail", version=version("guiderail"), description=DESCRIPTION, redoc_url=None
     )
-    generations = Generations(grammars=grammars, generator=generator, limit=settings.max_concurrent_requests)
+    metrics = Metrics()
+    generations = Generations(
+        grammars=grammars,
+        generator=generator,
+        limit=settings.max_concurrent_requests,
+        metrics=metrics,
+    )
     limits = Limits(
         max_best_of=settings.max_best_of,
         max_stop_sequences=settings.max_stop_sequences,
@@ -38,13 +51,44 @@ def create_app(*, grammars: GrammarCompiler, generator: Generator, settings: Set
     )
     tgi = TgiRoutes(
         generations,
+        metrics=metrics,
         limits=limits,
         compute_type=settings.compute_type,
         payload_limit=settings.payload_limit,
     )
-    ops = OpsRoutes(grammars=grammars, generator=generator, settings=settings)
+    served = ServedModel(generator)
+    openai_limits = openai_rules.Limits(
+        max_choices=settings.max_choices,
+        max_stop_sequences=settings.max_stop_sequences,
+        max_logprobs=settings.max_logprobs,
+        max_prompts=settings.max_client_batch_size,
+    )
+    completions = CompletionRoutes(
+        generations,
+        metrics=metrics,
+        served=served,
+        limits=openai_limits,
+        compute_type=settings.compute_type,
+        payload_limit=settings.payload_limit,
+    )
+    chat = ChatRoutes(
+        generations,
+        metrics=metrics,
+        served=served,
+        limits=openai_limits,
+        compute_type=settings.compute_type,
+        payload_limit=settings.payload_limit,
+    )
+    hosted = HostedRoutes(tgi=tgi, completions=completions, payload_limit=settings.payload_limit)
+    tokens = TokenRoutes(generator, payload_limit=settings.payload_limit)
+    ops = OpsRoutes(grammars=grammars, generator=generator, metrics=metrics, settings=settings)
     app.include_router(tgi.router)
+    app.include_router(chat.router)
+    app.include_router(completions.router)
+    app.include_router(tokens.router)
+    app.include_router(hosted.router)
     app.include_router(ops.router)
+    document.complete(app)
     app.add_exception_handler(RequestError, _failed)
     app.add_exception_handler(RequestValidationError, _mistyped)
     app.add_exception_handler(HTTPException, _refused)
@@ -83,10 +127,13 @@ def _problem(error: dict[str, Any]) -> str:
             return str(error["msg"])
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     body = http_error(error.status_code, error.detail)
-    return JSONResponse(body.model_dump(), status_code=error.status_code, headers=error.headers)
+    methods = request.app.openapi()["paths"].get(request.url.path) if error.status_code == 405 else None
+    # Starlette names the methods of only one of a path's routes.
+    headers = {"allow": ", ".join(sorted(methods)).upper()} if methods else error.headers
+    return JSONResponse(body.model_dump(), status_code=error.status_code, headers=headers)
 
 
 async def _broken(_: Request, __: Exception) -> JSONResponse:

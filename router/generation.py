@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Literal, Protocol, TypeAlias
 
 from router.errors import RequestError
+from router.metrics import Metrics
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 Whitespace = Literal["single", "compact", "flexible"]
+FreeText = Literal["anywhere", "before", "nowhere"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,44 @@ class Choice:
     values: tuple[str, ...]
 
 
-Grammar: TypeAlias = JsonSchema | Regex | Choice
+@dataclass(frozen=True, kw_only=True)
+class AnyJsonObject:
+    """The answer is a JSON object, whatever its members."""
+
+    whitespace: Whitespace | None = None
+
+
+UntaggedGrammar: TypeAlias = JsonSchema | Regex | Choice | AnyJsonObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tag:
+    """A kind of part: a text that opens it, what comes then, and the text that closes it."""
+
+    begin: str
+    content: UntaggedGrammar
+    end: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagged:
+    """The answer is text with tagged parts. What each field means is told in grammar.proto."""
+
+    tags: tuple[Tag, ...]
+    triggers: tuple[str, ...] = ()
+    at_least_one: bool = False
+    stop_after_first: bool = False
+    free_text: FreeText = "anywhere"
+    separator: str = ""
+    open: str = ""
+    close: str = ""
+
+
+Grammar: TypeAlias = UntaggedGrammar | Tagged
+
+
+Origin = Literal["router", "memory", "redis", "compiled", "refused"]
+"""Where a compiled grammar was found: in this process, in the grammar service, or nowhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +86,7 @@ class CompiledGrammar:
 
     id: str
     automaton: bytes
+    origin: Origin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +98,12 @@ class Sampling:
     top_k: int | None = None
     top_p: float | None = None
     typical_p: float | None = None
+    min_p: float | None = None
     repetition_penalty: float | None = None
     frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    """Tokens, and what is added to their logits."""
     watermark: bool = False
     seed: int | None = None
 
@@ -71,7 +116,14 @@ class GenerationRequest:
     sampling: Sampling = Sampling()
     max_new_tokens: int | None = None
     """None: as many as the model has room for."""
+    min_new_tokens: int = 0
     stop: tuple[str, ...] = ()
+    exclude_stop: bool = False
+    """Whether the text ends before the stop string that ends the answer."""
+    stop_tokens: tuple[int, ...] = ()
+    """Tokens that end the answer."""
+    ignore_eos: bool = False
+    """Whether to go on after an end-of-sequence token."""
     truncate: int | None = None
     """Keep only this many tokens of the prompt, the last ones. None: all."""
     grammar: Grammar | None = None
@@ -83,6 +135,8 @@ class GenerationRequest:
     """Likeliest tokens to tell beside each one that is generated."""
     prefill_logprobs: bool = False
     """Whether to tell the tokens of the prompt, with what the model thinks of them."""
+    add_special_tokens: bool = True
+    """Whether the prompt gets the special tokens that go around it; a chat template has written them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,18 +189,13 @@ class TokenEvent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A whole answer."""
+class Span:
+    """A token of a text, and the characters [start, stop) that it stands for."""
 
-    tokens: list[Token]
-    completion: Completion
-    top_tokens: list[tuple[Token, ...]]
-    """Of each of `tokens`, as many of the likeliest as were asked for."""
-
-    @property
-    def mean_logprob(self) -> float:
-        """By which TGI tells which of several answers is the best."""
-        return self.completion.cumulative_logprob / self.completion.generated_tokens
+    id: int
+    text: str
+    start: int
+    stop: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +209,26 @@ class Model:
     max_input_tokens: int
     max_total_tokens: int
     version: str
+    chat_templates: Mapping[str, str]
+    """Jinja templates for conversations, by name."""
+    special_tokens: Mapping[str, str]
+    """The texts of special tokens, by the names that chat templates have for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """What a shard is doing; counts are since it started."""
+
+    running: int
+    """Answers that the model works on."""
+    waiting: int
+    cache_tokens_used: int
+    cache_tokens: int
+    steps: int
+    mask_first_visits: int
+    drafted_tokens: int | None
+    """Tokens that grammars forced; None if the shard does not do that."""
+    accepted_tokens: int | None
 
 
 class GrammarCompiler(Protocol):
@@ -187,6 +256,14 @@ class Generator(Protocol):
         """What is served."""
         ...
 
+    async def statistics(self) -> Statistics:
+        """What it is doing."""
+        ...
+
+    async def tokenize(self, text: str, *, add_special_tokens: bool) -> list[Span]:
+        """The tokens of `text`, with those that a prompt gets around it if `add_special_tokens`."""
+        ...
+
     async def healthy(self) -> bool:
         """Whether the service behind it would take a request now."""
         ...
@@ -195,8 +272,11 @@ class Generator(Protocol):
 class Generations:
     """The generations under way, at most `limit`: each one holds a permit while its block is open."""
 
-    def __init__(self, *, grammars: GrammarCompiler, generator: Generator, limit: int) -> None:
+    def __init__(
+        self, *, grammars: GrammarCompiler, generator: Generator, limit: int, metrics: Metrics
+    ) -> None:
         self._grammars = grammars
+        self._metrics = metrics
         self._generator = generator
         self._permits = limit
 
@@ -212,55 +292,37 @@ class Generations:
         if not self._permits:
             raise RequestError.overloaded()
         self._permits -= 1
+        began = perf_counter()
         try:
-            grammar = await self._grammars.compile(request.grammar) if request.grammar else None
+            grammar = await self._compiled(request.grammar) if request.grammar else None
+            self._metrics.begun(request, perf_counter() - began)
             async with (
                 self._generator.generate(request, grammar) as events,
-                aclosing(_completed(events, request.n)) as completed,
+                aclosing(self._completed(events, request.n)) as completed,
             ):
                 yield completed
         finally:
             self._permits += 1
 
+    async def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+        began = perf_counter()
+        try:
+            compiled = await self._grammars.compile(grammar)
+        except RequestError:
+            self._metrics.compiled("refused", perf_counter() - began)
+            raise
+        self._metrics.compiled(compiled.origin, perf_counter() - began)
+        return compiled
 
-@dataclass(frozen=True, kw_only=True)
-class Collected:
-    """All answers to a request, by their indices, and the tokens of its prompt if they were asked for."""
-
-    answers: list[Answer]
-    prefill: tuple[PrefillToken, ...]
-
-
-async def collect(events: AsyncIterator[TokenEvent]) -> Collected:
-    """All of a stream.
-
-    Raises:
-        RequestError: the stream fails or ends early.
-    """
-    collected: dict[int, list[TokenEvent]] = {}
-    prefill: tuple[PrefillToken, ...] = ()
-    async for event in events:
-        collected.setdefault(event.index, []).append(event)
-        prefill = prefill or event.prefill
-    return Collected(answers=[_answer(collected[index]) for index in sorted(collected)], prefill=prefill)
-
-
-def _answer(events: list[TokenEvent]) -> Answer:
-    completion = events[-1].completion
-    if completion is None:
+    async def _completed(
+        self, events: AsyncIterator[TokenEvent], count: int
+    ) -> AsyncGenerator[TokenEvent, None]:
+        """The events up to the last completion of `count`."""
+        async for event in events:
+            if event.completion:
+                self._metrics.completed(event.completion)
+                count -= 1
+            yield event
+            if not count:
+                return
         raise RequestError.incomplete()
-    return Answer(
-        tokens=[event.token for event in events],
-        completion=completion,
-        top_tokens=[event.top_tokens for event in events],
-    )
-
-
-async def _completed(events: AsyncIterator[TokenEvent], count: int) -> AsyncGenerator[TokenEvent, None]:
-    """The events up to the last completion of `count`."""
-    async for event in events:
-        count -= event.completion is not None
-        yield event
-        if not count:
-            return
-    raise RequestError.incomplete()

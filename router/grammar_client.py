@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import grpc
@@ -11,7 +13,16 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_e
 
 from protos import grammar_pb2, grammar_pb2_grpc
 from router.errors import RequestError
-from router.generation import Choice, CompiledGrammar, Grammar, JsonSchema, Regex
+from router.generation import (
+    AnyJsonObject,
+    Choice,
+    CompiledGrammar,
+    Grammar,
+    JsonSchema,
+    Origin,
+    Regex,
+    Tagged,
+)
 from router.rpc import failures_of, serving
 
 RETRY_SECONDS = 2.0
@@ -26,6 +37,21 @@ WHITESPACE = MappingProxyType(
     }
 )
 
+ORIGINS: Mapping[int, Origin] = MappingProxyType(
+    {
+        grammar_pb2.ORIGIN_MEMORY: "memory",
+        grammar_pb2.ORIGIN_REDIS: "redis",
+        grammar_pb2.ORIGIN_COMPILED: "compiled",
+    }
+)
+
+FREE_TEXT = MappingProxyType(
+    {
+        "anywhere": grammar_pb2.FREE_TEXT_ANYWHERE,
+        "before": grammar_pb2.FREE_TEXT_BEFORE,
+        "nowhere": grammar_pb2.FREE_TEXT_NOWHERE,
+    }
+)
 
 KEPT_GRAMMARS = 256
 KEPT_BYTES = 256 * 1024
@@ -64,9 +90,13 @@ class GrammarClient:
             if failure.code is StatusCode.INVALID_ARGUMENT:
                 raise RequestError.invalid(f"grammar is not valid: {failure.detail}") from failure
             raise
-        compiled = CompiledGrammar(id=reply.automaton_id, automaton=reply.automaton.SerializeToString())
+        compiled = CompiledGrammar(
+            id=reply.automaton_id,
+            automaton=reply.automaton.SerializeToString(),
+            origin=ORIGINS[reply.origin],
+        )
         if len(compiled.automaton) <= KEPT_BYTES:
-            self._kept[grammar] = compiled
+            self._kept[grammar] = replace(compiled, origin="router")
             if len(self._kept) > KEPT_GRAMMARS:
                 self._kept.popitem(last=False)
         return compiled
@@ -102,3 +132,25 @@ def _message(grammar: Grammar) -> grammar_pb2.Grammar:
             return grammar_pb2.Grammar(regex=pattern)
         case Choice(values=values):
             return grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=values))
+        case AnyJsonObject(whitespace=whitespace):
+            return grammar_pb2.Grammar(
+                json_object=grammar_pb2.JsonObject(), whitespace=WHITESPACE[whitespace]
+            )
+        case Tagged():
+            return grammar_pb2.Grammar(tagged=_tagged(grammar))
+
+
+def _tagged(tagged: Tagged) -> grammar_pb2.Tagged:
+    return grammar_pb2.Tagged(
+        tags=[
+            grammar_pb2.Tag(begin=tag.begin, content=_message(tag.content), end=tag.end)
+            for tag in tagged.tags
+        ],
+        triggers=tagged.triggers,
+        at_least_one=tagged.at_least_one,
+        stop_after_first=tagged.stop_after_first,
+        free_text=FREE_TEXT[tagged.free_text],
+        separator=tagged.separator,
+        open=tagged.open,
+        close=tagged.close,
+    )

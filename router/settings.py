@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     """The most stop sequences of a request."""
     max_top_n_tokens: int = Field(default=5, ge=0)
     """The largest `top_n_tokens` a request may ask for."""
+    max_choices: int = Field(default=16, gt=0)
+    """The most answers to one prompt (`n`, `best_of`) on OpenAI's routes."""
+    max_logprobs: int = Field(default=20, ge=0)
+    """The most likely tokens at each step that a request to OpenAI's routes may ask for."""
+    max_client_batch_size: int = Field(default=4, gt=0)
+    """The most prompts of a request to /v1/completions."""
     payload_limit: int = Field(default=2_000_000, gt=0)
     """The largest request body, in bytes; a larger one is refused with 413."""
     compile_seconds: float = Field(default=15.0, gt=0)

@@ -18,12 +18,15 @@ from router.generation import (
     GenerationRequest,
     Model,
     PrefillToken,
+    Span,
+    Statistics,
     Token,
     TokenEvent,
 )
 from router.rpc import failures_of, serving
 
 INFO_SECONDS = 3.0
+TOKENIZE_SECONDS = 10.0
 
 FINISH_REASONS: Mapping[int, FinishReason] = MappingProxyType(
     {
@@ -72,7 +75,39 @@ class ShardClient:
             max_input_tokens=reply.max_input_tokens,
             max_total_tokens=reply.max_total_tokens,
             version=reply.version,
+            chat_templates={each.name: each.text for each in reply.chat_templates},
+            special_tokens=dict(reply.special_tokens),
         )
+
+    async def statistics(self) -> Statistics:
+        """What the shard is doing.
+
+        Raises:
+            RequestError: the shard does not say so within three seconds.
+        """
+        with failures_of("shard"):
+            told = await self._stub.Statistics(generation_pb2.StatisticsRequest(), timeout=INFO_SECONDS)
+        return Statistics(
+            running=told.running,
+            waiting=told.waiting,
+            cache_tokens_used=told.cache_tokens_used,
+            cache_tokens=told.cache_tokens,
+            steps=told.steps,
+            mask_first_visits=told.mask_first_visits,
+            drafted_tokens=told.drafted_tokens if told.HasField("drafted_tokens") else None,
+            accepted_tokens=told.accepted_tokens if told.HasField("accepted_tokens") else None,
+        )
+
+    async def tokenize(self, text: str, *, add_special_tokens: bool) -> list[Span]:
+        """The tokens of `text`, with those that a prompt gets around it if `add_special_tokens`.
+
+        Raises:
+            RequestError: the model's tokenizer cannot tell them, or the shard does not within ten seconds.
+        """
+        request = generation_pb2.TokenizeRequest(inputs=text, add_special_tokens=add_special_tokens)
+        with failures_of("shard"):
+            reply = await self._stub.Tokenize(request, timeout=TOKENIZE_SECONDS)
+        return [Span(id=each.id, text=each.text, start=each.start, stop=each.stop) for each in reply.tokens]
 
     async def healthy(self) -> bool:
         """Whether the shard is serving."""
@@ -102,18 +137,29 @@ def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> gen
             top_k=sampling.top_k,
             top_p=sampling.top_p,
             typical_p=sampling.typical_p,
+            min_p=sampling.min_p,
             repetition_penalty=sampling.repetition_penalty,
             frequency_penalty=sampling.frequency_penalty,
+            presence_penalty=sampling.presence_penalty,
+            logit_bias=dict(sampling.logit_bias),
             watermark=sampling.watermark,
             seed=sampling.seed,
         ),
-        stopping=generation_pb2.Stopping(max_new_tokens=request.max_new_tokens, stop=request.stop),
+        stopping=generation_pb2.Stopping(
+            max_new_tokens=request.max_new_tokens,
+            min_new_tokens=request.min_new_tokens,
+            stop=request.stop,
+            exclude_stop=request.exclude_stop,
+            stop_tokens=request.stop_tokens,
+            ignore_eos=request.ignore_eos,
+        ),
         truncate=request.truncate,
         automaton=automaton_pb2.Automaton.FromString(grammar.automaton) if grammar else None,
         automaton_id=grammar.id if grammar else None,
         n=request.n if request.n > 1 else None,
         top_n_tokens=request.top_n_tokens,
         prefill_logprobs=request.prefill_logprobs,
+        add_special_tokens=None if request.add_special_tokens else False,
         adapter_id=request.adapter_id,
     )
 

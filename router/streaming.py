@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -15,9 +16,9 @@ from router.connection import unless_hung_up
 KEEP_ALIVE_SECONDS = 15.0
 
 
-def frame(data: BaseModel) -> bytes:
+def frame(data: Any) -> bytes:
     """One event, byte for byte as TGI writes it: compact JSON, characters unescaped."""
-    return b"data: " + data.model_dump_json(exclude_unset=True).encode() + b"\n\n"
+    return b"data: %b\n\n" % to_json(data)
 
 
 class EventStream(Response):

@@ -143,7 +143,7 @@ def _assemble(
         watermark=Watermark(gamma=settings.watermark_gamma, delta=settings.watermark_delta),
         adapters=loaded.adapters.names,
         scores_prompts=runner.paged,
-        info=_info(checkpoint, loaded, ranks=ranks),
+        info=_info(checkpoint, loaded, tokenizer, ranks=ranks),
     )
     return servicer, engine
 
@@ -221,7 +221,9 @@ def _eos_ids(network: PreTrainedModel, tokenizer: Tokenizer) -> frozenset[int]:
     return frozenset(token_id for each in lists for token_id in each)
 
 
-def _info(checkpoint: Checkpoint, loaded: Loaded, *, ranks: int) -> generation_pb2.InfoReply:
+def _info(
+    checkpoint: Checkpoint, loaded: Loaded, tokenizer: Tokenizer, *, ranks: int
+) -> generation_pb2.InfoReply:
     network = loaded.network
     return generation_pb2.InfoReply(
         model_id=checkpoint.name,
@@ -236,6 +238,11 @@ def _info(checkpoint: Checkpoint, loaded: Loaded, *, ranks: int) -> generation_p
         version=version("guiderail"),
         adapter_ids=sorted(loaded.adapters.names),
         ranks=ranks,
+        chat_templates=[
+            generation_pb2.ChatTemplate(name=name, text=text)
+            for name, text in tokenizer.chat_templates.items()
+        ],
+        special_tokens=tokenizer.template_tokens,
     )
 
 

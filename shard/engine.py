@@ -62,6 +62,13 @@ class Engine:
         self._streams: dict[Sequence, _Stream] = {}
         self._arrived = asyncio.Event()
         self._ended = False
+        self.steps = 0
+        """How many steps the model has made."""
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """To look at."""
+        return self._scheduler
 
     async def run(self) -> None:
         """Serve until cancelled. An error of the model ends the loop: open generations fail, new ones too."""
@@ -118,6 +125,7 @@ class Engine:
         grammar = masks.submit(_masks, constrained) if constrained else None
         loop = asyncio.get_running_loop()
         sampled = await loop.run_in_executor(forward, self._model.step, slices, lambda: _rows(grammar))
+        self.steps += 1
         self._scheduler.settle(slices)
         failures = grammar.result()[1] if grammar else {}
         for sequence in sampling:

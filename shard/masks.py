@@ -31,6 +31,8 @@ class GrammarMasks:
         self._grammars: OrderedDict[str, Grammar] = OrderedDict()
         self._masks: OrderedDict[tuple[int, Configuration], Mask] = OrderedDict()
         self._numbers = count()
+        self.first_visits = 0
+        """How many masks had to be computed."""
 
     def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Constraint:
         """A new answer that must match the automaton.
@@ -57,6 +59,7 @@ class GrammarMasks:
         key = (grammar.number, configuration)
         mask = self._masks.get(key)
         if mask is None:
+            self.first_visits += 1
             mask = self._masks[key] = grammar.mask(configuration)
             if len(self._masks) > self._max_rows:
                 self._masks.popitem(last=False)

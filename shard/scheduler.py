@@ -32,6 +32,16 @@ class Scheduler:
         """Whether too many sequences wait for one more to be added."""
         return len(self._waiting) >= self._max_waiting
 
+    @property
+    def running(self) -> int:
+        """How many sequences the model reads."""
+        return len(self._running)
+
+    @property
+    def waiting(self) -> int:
+        """How many sequences wait for blocks or for their turn."""
+        return len(self._waiting)
+
     def fits(self, sequence: Sequence) -> bool:
         """Whether the sequence could run to its end if it had the cache for itself."""
         return self.blocks.fits(sequence.longest)

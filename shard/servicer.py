@@ -46,13 +46,16 @@ class TextTokenizer(Protocol):
     @property
     def special_tokens(self) -> dict[int, str]: ...
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
 
     def spans(self, text: str, *, add_special_tokens: bool) -> list[Span]: ...
 
 
 class Grammars(Protocol):
     """What the servicer needs of `GrammarMasks`. Called from several threads."""
+
+    @property
+    def first_visits(self) -> int: ...
 
     def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Constraint: ...
 
@@ -104,6 +107,20 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     async def Info(self, request: generation_pb2.InfoRequest, context: Context) -> generation_pb2.InfoReply:
         return self._info
 
+    async def Statistics(
+        self, request: generation_pb2.StatisticsRequest, context: Context
+    ) -> generation_pb2.StatisticsReply:
+        scheduler = self._engine.scheduler
+        blocks = scheduler.blocks
+        return generation_pb2.StatisticsReply(
+            running=scheduler.running,
+            waiting=scheduler.waiting,
+            cache_tokens_used=(blocks.capacity - blocks.available) * blocks.size,
+            cache_tokens=blocks.capacity * blocks.size,
+            steps=self._engine.steps,
+            mask_first_visits=self._grammars.first_visits,
+        )
+
     async def Tokenize(
         self, request: generation_pb2.TokenizeRequest, context: Context
     ) -> generation_pb2.TokenizeReply:
@@ -127,9 +144,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         sampling = self._sampling(request)
         truncate = parse_truncate(request, max_input_tokens=self._limits.max_input_tokens)
         asked = parse_max_new_tokens(request.stopping)
-        token_ids = await asyncio.to_thread(self._tokenizer.encode, request.inputs) if request.inputs else []
-        if not token_ids:
-            raise InvalidRequestError("`inputs` cannot be empty")
+        token_ids = await self._encode(request)
         if request.prefill_logprobs and not self._scores_prompts:
             raise InvalidRequestError("prefill_logprobs: a model that is run plainly has none of its prompt")
         if truncate:
@@ -141,6 +156,16 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             await self._member(request, token_ids, sampling, new, adapter=adapter, index=index)
             for index in range(count)
         ]
+
+    async def _encode(self, request: generation_pb2.GenerateRequest) -> list[int]:
+        special = request.add_special_tokens if request.HasField("add_special_tokens") else True
+        text = request.inputs
+        token_ids = (
+            await asyncio.to_thread(self._tokenizer.encode, text, add_special_tokens=special) if text else []
+        )
+        if not token_ids:
+            raise InvalidRequestError("`inputs` cannot be empty")
+        return token_ids
 
     def _sampling(self, request: generation_pb2.GenerateRequest) -> Sampling:
         vocabulary = len(self._token_bytes)

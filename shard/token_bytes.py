@@ -10,6 +10,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from shard.markers import MARKERS
+
 Spelling = Callable[[str], str | bytes]
 """One step of a decoder, for one token: its text, or its bytes where those are known."""
 
@@ -32,8 +34,8 @@ class UnsupportedTokenizerError(ValueError):
 def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> dict[int, bytes]:
     """The bytes that each token, by id, adds to a text.
 
-    Special tokens are no text and are left out. SentencePiece's prefix space, which its decoder drops at the
-    beginning of a text, counts: an answer begins no text, it continues the prompt.
+    Special tokens are no text and are left out, but for markers. SentencePiece's prefix space, which its
+    decoder drops at the beginning of a text, counts: an answer begins no text, it continues the prompt.
 
     Raises:
         UnsupportedTokenizerError: names the tokenizer and the reason.
@@ -50,6 +52,7 @@ def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> dict[int, bytes]:
     model = described["model"]
     special.add(model.get("unk_id"))
     texts = backend.get_vocab(with_added_tokens=True)
+    special -= {texts[marker] for marker in MARKERS & texts.keys()}
     spelled = {
         token_id: _spell(text, spellings)
         for text, token_id in texts.items()

@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from protos.errors import InvalidRequestError
+from shard.markers import MARKERS
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,20 @@ class Tokenizer:
         added: dict[int, Any] = getattr(self.transformers, "added_tokens_decoder", {})
         special = {token_id: str(token) for token_id, token in added.items() if token.special}
         named = zip(self.transformers.all_special_ids, self.transformers.all_special_tokens, strict=True)
-        return special | dict(named)
+        every = special | dict(named)
+        return {token_id: name for token_id, name in every.items() if name not in MARKERS}
+
+    @property
+    def chat_templates(self) -> dict[str, str]:
+        """The model's Jinja templates for conversations, by name; the one without a name is "default"."""
+        templates: dict[str, str] | str | None = self.transformers.chat_template
+        return {"default": templates} if isinstance(templates, str) else dict(templates or {})
+
+    @property
+    def template_tokens(self) -> dict[str, str]:
+        """The special tokens by the names that chat templates have for them."""
+        named = self.transformers.special_tokens_map.items()
+        return {name: str(token) for name, token in named if not isinstance(token, list)}
 
     @property
     def eos_id(self) -> int | None:
@@ -40,9 +54,9 @@ class Tokenizer:
         eos_id: int | None = self.transformers.eos_token_id
         return eos_id
 
-    def encode(self, text: str) -> list[int]:
-        """The tokens of a prompt, with the special ones that the model expects around it."""
-        token_ids: list[int] = self._encode(text, add_special_tokens=True)["input_ids"]
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """The tokens of a prompt, with the special ones that the model expects around it, if wanted."""
+        token_ids: list[int] = self._encode(text, add_special_tokens=add_special_tokens)["input_ids"]
         return token_ids
 
     def spans(self, text: str, *, add_special_tokens: bool) -> list[Span]:

@@ -44,6 +44,10 @@ class Tags:
     """Whether free text may stand after each part."""
     separator: str
     """What stands between parts where free text does not."""
+    open: str
+    """What stands before the first part; if there is such a thing, it is what free text cannot contain."""
+    close: str
+    """What stands after the last part."""
 
     @classmethod
     def read(cls, tagged: grammar_pb2.Tagged) -> Tags:
@@ -67,6 +71,10 @@ class Tags:
             raise InvalidRequestError(f"tagged.free_text: {where} is nothing that this service knows")
         if tagged.separator and (where == grammar_pb2.FREE_TEXT_ANYWHERE or tagged.stop_after_first):
             raise InvalidRequestError("tagged.separator: no part ever follows another one directly")
+        if (tagged.open or tagged.close) and where == grammar_pb2.FREE_TEXT_ANYWHERE:
+            raise InvalidRequestError(
+                "tagged.open and tagged.close: parts stand anywhere, so none is the last"
+            )
         return cls(
             tags=tags,
             triggers=_triggers(tagged, tags) if where != grammar_pb2.FREE_TEXT_NOWHERE else _none(tagged),
@@ -75,6 +83,8 @@ class Tags:
             text_before=where != grammar_pb2.FREE_TEXT_NOWHERE,
             text_after=where == grammar_pb2.FREE_TEXT_ANYWHERE,
             separator=tagged.separator,
+            open=tagged.open,
+            close=tagged.close,
         )
 
 
@@ -85,6 +95,8 @@ def _texts(tagged: grammar_pb2.Tagged, tags: Sequence[Tag]) -> Iterator[tuple[st
     for index, trigger in enumerate(tagged.triggers):
         yield f"tagged.triggers[{index}]", trigger
     yield "tagged.separator", tagged.separator
+    yield "tagged.open", tagged.open
+    yield "tagged.close", tagged.close
 
 
 def _check_begins(tags: Sequence[Tag]) -> None:
@@ -101,6 +113,10 @@ def _check_begins(tags: Sequence[Tag]) -> None:
 
 def _triggers(tagged: grammar_pb2.Tagged, tags: Sequence[Tag]) -> tuple[str, ...]:
     """What free text cannot contain, by the name of the field that says so."""
+    if tagged.open:
+        if tagged.triggers:
+            raise InvalidRequestError("tagged.triggers: tagged.open is the only one there is")
+        return (tagged.open,)
     named = {text: f"tagged.triggers[{index}]" for index, text in enumerate(tagged.triggers)}
     if "" in named:
         raise InvalidRequestError(f"{named['']} is empty")

@@ -26,7 +26,7 @@ def write_tagged(
     """
     program = speller.program
     begins = _trie(speller, [tag.begin for tag in tags.tags])
-    after = final if tags.stop_after_first else program.state()
+    after = program.state()
     for tag in tags.tags:
         write_rest(tag, begins[tag.begin], after)
     _write_around(tags, speller, begins, (start, after, final))
@@ -39,22 +39,27 @@ def _write_around(
     """Add what stands around parts: from the start, after a part, and to the end, which `between` names."""
     start, after, final = between
     epsilon = speller.program.epsilon
-    opened = {trigger: begins[trigger] for trigger in tags.triggers}
+    opened = {trigger: begins[trigger] for trigger in tags.triggers if trigger != tags.open}
+    if tags.open:
+        opened[tags.open] = speller.program.state()
+        epsilon[opened[tags.open]].append(begins[""])
     may_lack = None if tags.at_least_one else final
     if tags.text_before:
         first = _free_text(speller, opened, may_lack)
+        epsilon[start].append(first)
     else:
         first = begins[""]
+        write_text(speller, start, tags.open, first)
         if may_lack is not None:
             epsilon[start].append(final)
-    epsilon[start].append(first)
+    if tags.stop_after_first or not tags.text_after:
+        write_text(speller, after, tags.close, final)
     if tags.stop_after_first:
         return
     if tags.text_after:
         # Text that has a part before it may end, unlike text that waits for one.
         epsilon[after].append(_free_text(speller, opened, final) if tags.at_least_one else first)
     else:
-        epsilon[after].append(final)
         write_text(speller, after, tags.separator, begins[""])
 
 

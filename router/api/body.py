@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from email.message import Message
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError, from_json
 
 SHOWN_CHARACTERS = 100
+
+Strings = Annotated[list[str], Field(fail_fast=True)]
+"""A list that is given up at its first element that is no string: a body has room for many."""
 
 
 class JsonObject(BaseModel):
@@ -35,6 +38,12 @@ class JsonObject(BaseModel):
                 {"field": shown(unknown), "expected": expected},
             )
         return data
+
+
+class Body(BaseModel):
+    """What the router sends; every field is set, or left out of the JSON."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
 
 def shown(text: str) -> str:

@@ -1,37 +1,47 @@
-"""What operators ask: GET /health and GET /info."""
+"""What operators and clients ask of the server itself: health, info, models and metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 
-from router.api.tgi_schema import Info
+from router.api.ops_schema import Info, ModelCard, Models
+from router.api.responses import failures
 from router.errors import ErrorResponse, RequestError
-from router.generation import Generator, GrammarCompiler
+from router.generation import Generator, GrammarCompiler, Model
+from router.metrics import Metrics
 from router.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-UNHEALTHY = ErrorResponse(error="unhealthy", error_type="healthcheck")
-UNAVAILABLE: dict[int | str, dict[str, Any]] = {
-    503: {"model": ErrorResponse, "description": "A service behind the router is not serving"}
-}
+UNAVAILABLE = failures({503: "A service behind the router is not serving"})
 
 
 class OpsRoutes:
     """Reports on the services behind the router, as they are at the time of the call."""
 
-    def __init__(self, *, grammars: GrammarCompiler, generator: Generator, settings: Settings) -> None:
+    def __init__(
+        self, *, grammars: GrammarCompiler, generator: Generator, metrics: Metrics, settings: Settings
+    ) -> None:
         self._grammars = grammars
         self._generator = generator
+        self._metrics = metrics
         self._settings = settings
-        self.router = APIRouter(tags=["Text Generation Inference"])
-        self.router.add_api_route("/health", self.health, responses=UNAVAILABLE)
+        self.router = APIRouter(tags=["Operations"])
+        for path in ("/health", "/", "/ping"):
+            self.router.add_api_route(
+                path,
+                self.health,
+                response_class=Response,
+                responses={200: {"description": "It is"}, **UNAVAILABLE},
+            )
         self.router.add_api_route("/info", self.info, response_model=Info, responses=UNAVAILABLE)
+        self.router.add_api_route("/v1/models", self.models, response_model=Models, responses=UNAVAILABLE)
+        self.router.add_api_route("/metrics", self.metrics, response_class=PlainTextResponse)
 
     async def health(self) -> Response:
         """Whether a request would be answered now."""
@@ -39,15 +49,18 @@ class OpsRoutes:
         if shard and grammars:
             return Response()
         logger.warning("unhealthy: shard %s, grammar service %s", shard, grammars)
-        return JSONResponse(UNHEALTHY.model_dump(), status_code=503)
+        return _unhealthy()
 
     async def info(self) -> Response:
         """The model that is served, and the limits on requests."""
         try:
             model = await self._generator.model()
         except RequestError:
-            return JSONResponse(UNHEALTHY.model_dump(), status_code=503)
-        info = Info(
+            return _unhealthy()
+        return JSONResponse(self._info(model).model_dump())
+
+    def _info(self, model: Model) -> Info:
+        return Info(
             model_id=model.id,
             model_sha=model.sha,
             model_pipeline_tag="text-generation",
@@ -59,10 +72,31 @@ class OpsRoutes:
             max_input_tokens=model.max_input_tokens,
             max_total_tokens=model.max_total_tokens,
             validation_workers=1,
-            max_client_batch_size=1,
+            max_client_batch_size=self._settings.max_client_batch_size,
             router="guiderail-router",
             version=model.version,
             sha=None,
             docker_label=None,
         )
-        return JSONResponse(info.model_dump())
+
+    async def models(self) -> Response:
+        """The one model that is served. Requests may name any other: they are answered by this one."""
+        try:
+            model = await self._generator.model()
+        except RequestError:
+            return _unhealthy()
+        card = ModelCard(id=model.id, object="model", created=0, owned_by=model.id)
+        return JSONResponse(Models(object="list", data=[card]).model_dump())
+
+    async def metrics(self) -> Response:
+        """Metrics for Prometheus; those of the shard only while it tells them."""
+        try:
+            statistics = await self._generator.statistics()
+        except RequestError:
+            statistics = None
+        return Response(self._metrics.text(statistics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _unhealthy() -> Response:
+    body = ErrorResponse(error="unhealthy", error_type="healthcheck")
+    return JSONResponse(body.model_dump(), status_code=503)

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from router import generation
+from router.answers import Answer
 from router.api.tgi_schema import (
     BestOfSequence,
     Details,
+    GenerateParameters,
     GenerateRequest,
     GenerateResponse,
     PrefillToken,
-    StreamDetails,
-    StreamResponse,
     Token,
 )
-from router.generation import Answer, TokenEvent
+from router.generation import TokenEvent
 
 
 def generate_response(
@@ -57,23 +57,33 @@ def generate_response(
     return GenerateResponse(generated_text=text, details=details)
 
 
-def stream_response(body: GenerateRequest, event: TokenEvent, *, index: int) -> StreamResponse:
-    """The `index`-th event of POST /generate_stream."""
+def stream_event(body: GenerateRequest, event: TokenEvent, *, index: int) -> dict[str, Any]:
+    """The `index`-th event of POST /generate_stream: a `StreamResponse`, without the cost of making one."""
     completion, details = event.completion, None
     if completion and body.parameters and body.parameters.details:
-        details = StreamDetails(
-            finish_reason=completion.finish_reason,
-            generated_tokens=completion.generated_tokens,
-            seed=completion.seed,
-            input_length=completion.input_tokens,
-        )
-    return StreamResponse(
-        index=index,
-        token=_token(event.token),
-        generated_text=_full_text(body, completion.text) if completion else None,
-        details=details,
-        **({"top_tokens": [_token(each) for each in event.top_tokens]} if event.top_tokens else {}),
-    )
+        details = {
+            "finish_reason": completion.finish_reason,
+            "generated_tokens": completion.generated_tokens,
+            "seed": completion.seed,
+            "input_length": completion.input_tokens,
+        }
+    top_tokens = {"top_tokens": [_plain(each) for each in event.top_tokens]} if event.top_tokens else {}
+    return {
+        "index": index,
+        "token": _plain(event.token),
+        **top_tokens,
+        "generated_text": _full_text(body, completion.text) if completion else None,
+        "details": details,
+    }
+
+
+def with_default_full_text(body: GenerateRequest) -> GenerateRequest:
+    """`body` as POST / means it: the text is the full one unless it says otherwise."""
+    parameters = body.parameters or GenerateParameters(do_sample=True)
+    if parameters.return_full_text is not None:
+        return body
+    full = parameters.model_copy(update={"return_full_text": True})
+    return body.model_copy(update={"parameters": full})
 
 
 def _top_tokens(answer: Answer) -> dict[str, Any]:
@@ -89,3 +99,7 @@ def _full_text(body: GenerateRequest, text: str) -> str:
 
 def _token(token: generation.Token) -> Token:
     return Token(id=token.id, text=token.text, logprob=token.logprob, special=token.special)
+
+
+def _plain(token: generation.Token) -> dict[str, Any]:
+    return {"id": token.id, "text": token.text, "logprob": token.logprob, "special": token.special}

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic_core import from_json
-
-from router.api.tgi_schema import (
-    ChoiceGrammar,
-    GenerateParameters,
-    GenerateRequest,
-    GrammarType,
-    JsonGrammar,
-    JsonSchemaGrammar,
-    RegexGrammar,
-)
+from router.api.grammars import tgi_grammar
+from router.api.tgi_schema import GenerateParameters, GenerateRequest
 from router.errors import RequestError
-from router.generation import Choice, GenerationRequest, Grammar, JsonSchema, Regex, Sampling
+from router.generation import GenerationRequest, Sampling
 
 
 class Limits(NamedTuple):
@@ -61,7 +51,7 @@ def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> 
         max_new_tokens=parameters.max_new_tokens,
         stop=tuple(parameters.stop or ()),
         truncate=parameters.truncate,
-        grammar=_grammar(parameters.grammar) if parameters.grammar else None,
+        grammar=tgi_grammar(parameters.grammar) if parameters.grammar else None,
         adapter_id=parameters.adapter_id,
         n=parameters.best_of or 1,
         top_n_tokens=parameters.top_n_tokens or 0,
@@ -118,41 +108,3 @@ def _length_rules(body: GenerateRequest, p: GenerateParameters, limits: Limits) 
 
 def _outside(value: float | None, *, above: float, below: float = float("inf")) -> bool:
     return value is not None and not above < value < below
-
-
-def _grammar(grammar: GrammarType) -> Grammar:
-    match grammar:
-        case JsonGrammar():
-            schema = _schema(grammar.value)
-            return _json_schema(schema, strict=grammar.strict, grammar=grammar)
-        case JsonSchemaGrammar(value=named):
-            strict = named.strict if grammar.strict is None else grammar.strict
-            return _json_schema(named.schema_, strict=strict, grammar=grammar)
-        case RegexGrammar(value=pattern):
-            return Regex(pattern=pattern)
-        case ChoiceGrammar(value=values):
-            return Choice(values=tuple(values))
-
-
-def _schema(value: Any) -> Any:
-    """The JSON Schema that a grammar's value is, or holds as text."""
-    if not isinstance(value, str):
-        if not isinstance(value, dict | bool):
-            raise RequestError.invalid("grammar is not supported")
-        return value
-    try:
-        schema = from_json(value, allow_inf_nan=False)
-    except ValueError as error:
-        raise RequestError.invalid(f"grammar is not valid: {error}") from error
-    if not isinstance(schema, dict | bool):
-        raise RequestError.invalid("grammar is not valid: a JSON Schema is an object or a boolean")
-    return schema
-
-
-def _json_schema(schema: Any, *, strict: bool | None, grammar: JsonGrammar | JsonSchemaGrammar) -> JsonSchema:
-    try:
-        # A number such as 1e400 is JSON and passes the parser, but it has no float to stand for it.
-        text = json.dumps(schema, ensure_ascii=False, allow_nan=False)
-    except ValueError as error:
-        raise RequestError.invalid("grammar is not valid: a number in it is out of range") from error
-    return JsonSchema(text=text, strict=strict, whitespace=grammar.whitespace)

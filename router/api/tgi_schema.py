@@ -2,86 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-from typing import Annotated, Any, Literal
+from pydantic import Field
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
-from pydantic_core import PydanticCustomError
-
-from router.api.body import JsonObject
-from router.generation import FinishReason, Whitespace
-
-
-def _single(value: float) -> float:
-    try:
-        # Ranges are those of the 32-bit number that the shard gets: 0.99999999999 is 1, and 1e-60 is 0.
-        rounded: float = struct.unpack("<f", struct.pack("<f", value))[0]
-    except OverflowError:
-        raise PydanticCustomError("float32", "number out of range of 32 bits") from None
-    return rounded
-
-
-Float32 = Annotated[float, AfterValidator(_single)]
-Int32 = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-UInt32 = Annotated[int, Field(ge=0, le=2**32 - 1)]
-UInt64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
-Strings = Annotated[list[str], Field(fail_fast=True)]
-
-
-class JsonGrammar(JsonObject):
-    """The answer is JSON that satisfies a schema."""
-
-    type: Literal["json", "json_object"]
-    value: Any = Field(examples=[{"type": "object", "properties": {"location": {"type": "string"}}}])
-    """A JSON Schema, or a string that holds one."""
-    strict: bool | None = None
-    """Whether an object with `properties` but no `additionalProperties` refuses others (the default)."""
-    whitespace: Whitespace | None = None
-    """Whitespace between the tokens of the JSON: `single` (the default), `compact` or `flexible`."""
-
-
-class NamedSchema(JsonObject):
-    """A JSON Schema with a name, as OpenAI's clients send it."""
-
-    name: str | None = None
-    """Not used."""
-    description: str | None = None
-    """Not used."""
-    schema_: dict[str, Any] | bool = Field(alias="schema")
-    """The JSON Schema."""
-    strict: bool | None = None
-    """The same as `strict` beside `type`, which goes first."""
-
-
-class JsonSchemaGrammar(JsonObject):
-    """The answer is JSON that satisfies a named schema."""
-
-    type: Literal["json_schema"]
-    value: NamedSchema
-    """The schema and its name."""
-    strict: bool | None = None
-    """Whether an object with `properties` but no `additionalProperties` refuses others (the default)."""
-    whitespace: Whitespace | None = None
-    """Whitespace between the tokens of the JSON: `single` (the default), `compact` or `flexible`."""
-
-
-class RegexGrammar(JsonObject):
-    """The whole answer matches a regular expression."""
-
-    type: Literal["regex"]
-    value: str = Field(examples=["((25[0-5]|2[0-4]\\d|[01]?\\d\\d?)\\.){3}(25[0-5]|2[0-4]\\d|[01]?\\d\\d?)"])
-    r"""The expression; `\d`, `\w` and `\s` are ASCII."""
-
-
-class ChoiceGrammar(JsonObject):
-    """The answer is one of some strings."""
-
-    type: Literal["choice"]
-    value: Strings = Field(examples=[["yes", "no"]])
-    """The strings, at least one."""
-
-
-GrammarType = Annotated[JsonGrammar | JsonSchemaGrammar | RegexGrammar | ChoiceGrammar, Discriminator("type")]
+from router.api.body import Body, JsonObject, Strings
+from router.api.grammars import GrammarType
+from router.api.numbers import Float32, Int32, UInt32, UInt64
+from router.generation import FinishReason
 
 
 class GenerateParameters(JsonObject):
@@ -142,12 +68,6 @@ class GenerateRequest(JsonObject):
     """May say what the route says: true on /generate_stream, false on /generate."""
 
 
-class Body(BaseModel):
-    """What the router sends; every field is set, or left out of the JSON."""
-
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
-
-
 class PrefillToken(Body):
     """A token of the prompt."""
 
@@ -176,7 +96,7 @@ class BestOfSequence(Body):
     seed: int | None
     prefill: list[PrefillToken]
     tokens: list[Token]
-    top_tokens: list[list[Token]] = []
+    top_tokens: list[list[Token]] = Field(default_factory=list)
     """Left out unless asked for."""
 
 
@@ -190,9 +110,9 @@ class Details(Body):
     prefill: list[PrefillToken]
     """Empty unless asked for."""
     tokens: list[Token]
-    best_of_sequences: list[BestOfSequence] = []
+    best_of_sequences: list[BestOfSequence] = Field(default_factory=list)
     """The other answers. Left out if there is only one."""
-    top_tokens: list[list[Token]] = []
+    top_tokens: list[list[Token]] = Field(default_factory=list)
     """The likeliest tokens at each of `tokens`. Left out unless asked for."""
 
 
@@ -219,7 +139,7 @@ class StreamResponse(Body):
     index: int
     """Counts from 1."""
     token: Token
-    top_tokens: list[Token] = []
+    top_tokens: list[Token] = Field(default_factory=list)
     """The likeliest tokens here. Left out unless asked for."""
     generated_text: str | None
     """The whole answer, on the last event only."""
@@ -227,22 +147,10 @@ class StreamResponse(Body):
     """On the last event only, and only if asked for."""
 
 
-class Info(Body):
-    """The answer of GET /info."""
+class SimpleToken(Body):
+    """A token of a text, and the characters that it stands for."""
 
-    model_id: str
-    model_sha: str | None
-    model_pipeline_tag: str | None
-    model_dtype: str
-    model_device_type: str
-    max_concurrent_requests: int
-    max_best_of: int
-    max_stop_sequences: int
-    max_input_tokens: int
-    max_total_tokens: int
-    validation_workers: int
-    max_client_batch_size: int
-    router: str
-    version: str
-    sha: str | None
-    docker_label: str | None
+    id: int
+    text: str
+    start: int
+    stop: int

@@ -29,6 +29,10 @@ from router.grammar_client import GrammarClient
 from router.settings import Settings
 from router.shard_client import ShardClient
 
+CHAT_TEMPLATE = """{{ bos_token }}{% for message in messages %}
+<{{ message.role }}> {{ message.content }} {% endfor %}
+{% if add_generation_prompt %}<assistant>{% endif %}"""
+
 
 class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
     """Answers with the words of the prompt, one token each, every one as likely as -0.3; n times over."""
@@ -37,6 +41,10 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
         self.requests: list[generation_pb2.GenerateRequest] = []
         self.failures: dict[int, Exception] = {}
         """What to raise instead of the token at an index."""
+        self.pieces: list[str] | None = None
+        """The texts of the answer's tokens, instead of the words of the prompt."""
+        self.finish_reason = generation_pb2.FINISH_REASON_EOS_TOKEN
+        self.chat_templates = {"default": CHAT_TEMPLATE}
         self.best = 1
         """The index of the answer that is likelier than the others."""
         self.truncated = False
@@ -46,13 +54,16 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
         self.gate.set()
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
+        self.statistics = generation_pb2.StatisticsReply(
+            running=1, waiting=2, cache_tokens_used=30, cache_tokens=400, steps=5, mask_first_visits=6
+        )
 
     async def Generate(
         self, request: generation_pb2.GenerateRequest, context: Any
     ) -> AsyncIterator[generation_pb2.GenerateEvent]:
         self.requests.append(request)
         self.started.set()
-        words = request.inputs.split()
+        words = self.pieces or [f" {word}" for word in request.inputs.split()]
         try:
             for place, word in enumerate(words):
                 if place:
@@ -78,7 +89,7 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
             for number, each in enumerate(request.inputs.split())
         ]
         return generation_pb2.GenerateEvent(
-            token=generation_pb2.Token(id=place + 10, text=f" {word}", logprob=-0.3),
+            token=generation_pb2.Token(id=place + 10, text=word, logprob=-0.3),
             index=index,
             top_tokens=[likely] * request.top_n_tokens,
             prefill=prompt if request.prefill_logprobs and not place and not index else [],
@@ -88,15 +99,33 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
         self, request: generation_pb2.GenerateRequest, words: list[str], index: int
     ) -> generation_pb2.Completion:
         return generation_pb2.Completion(
-            text="".join(f" {word}" for word in words),
-            finish_reason=generation_pb2.FINISH_REASON_EOS_TOKEN,
+            text="".join(words),
+            finish_reason=self.finish_reason,
             generated_tokens=len(words),
-            input_tokens=len(words),
+            input_tokens=len(request.inputs.split()),
             seed=42 + index if request.sampling.do_sample else None,
             cumulative_logprob=(-0.3 if index != self.best else -0.2) * len(words),
             queue_seconds=0.25,
             inference_seconds=1.5,
         )
+
+    async def Tokenize(
+        self, request: generation_pb2.TokenizeRequest, context: Any
+    ) -> generation_pb2.TokenizeReply:
+        """Each word is a token, with the space before it; the special one stands for nothing."""
+        spans = [generation_pb2.TokenSpan(id=1)] if request.add_special_tokens else []
+        start = 0
+        for index, word in enumerate(request.inputs.split(" ")):
+            text = f" {word}" if index else word
+            span = generation_pb2.TokenSpan(id=index + 10, text=text, start=start, stop=start + len(text))
+            start += len(text)
+            spans.append(span)
+        return generation_pb2.TokenizeReply(tokens=spans)
+
+    async def Statistics(
+        self, request: generation_pb2.StatisticsRequest, context: Any
+    ) -> generation_pb2.StatisticsReply:
+        return self.statistics
 
     async def Info(self, request: generation_pb2.InfoRequest, context: Any) -> generation_pb2.InfoReply:
         return generation_pb2.InfoReply(
@@ -106,6 +135,11 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
             max_input_tokens=100,
             max_total_tokens=200,
             version="1.2.3",
+            chat_templates=[
+                generation_pb2.ChatTemplate(name=name, text=text)
+                for name, text in self.chat_templates.items()
+            ],
+            special_tokens={"bos_token": "<s>"},
         )
 
 
@@ -135,7 +169,9 @@ class FakeGrammarService(grammar_pb2_grpc.GrammarServiceServicer):
         if "forbidden" in str(request):
             raise InvalidRequestError("/properties/a: keyword `forbidden` is not supported")
         automaton = automaton_pb2.Automaton(format_version=2, start=7)
-        return grammar_pb2.CompileReply(automaton_id="the-id", automaton=automaton)
+        return grammar_pb2.CompileReply(
+            automaton_id="the-id", automaton=automaton, origin=grammar_pb2.ORIGIN_COMPILED
+        )
 
 
 class Services:

@@ -23,7 +23,21 @@ if TYPE_CHECKING:
 async def test_the_openapi_document_is_valid_and_has_every_route(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     validate(document)
-    assert set(document["paths"]) == {"/generate", "/generate_stream", "/health", "/info"}
+    assert set(document["paths"]) == {
+        "/",
+        "/generate",
+        "/generate_stream",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/tokenize",
+        "/invocations",
+        "/vertex",
+        "/health",
+        "/ping",
+        "/info",
+        "/metrics",
+        "/v1/models",
+    }
 
 
 async def test_every_reference_of_the_openapi_document_leads_somewhere(client: httpx.AsyncClient) -> None:
@@ -71,6 +85,7 @@ async def test_an_unknown_route_and_a_wrong_method_are_answered_in_json(client: 
     wrong = await client.get("/generate")
     assert (wrong.status_code, wrong.json()["error_type"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
+    assert (await client.put("/")).headers["allow"] == "GET, POST"
 
 
 class BrokenCompiler:

@@ -12,6 +12,8 @@ from router.errors import RequestError, http_error, tgi_error
     ("failure", "status", "kind", "text"),
     [
         (RequestError.invalid("no {detail}"), 422, "validation", "Input validation error: no {detail}"),
+        (RequestError.tool("no"), 422, "tool_error", "Tool error: no"),
+        (RequestError.template("no"), 422, "template_error", "Template error: no"),
         (RequestError.overloaded(), 429, "overloaded", "Model is overloaded"),
         (RequestError.incomplete(), 500, "incomplete_generation", "Incomplete generation"),
         (

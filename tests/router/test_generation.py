@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from grpc import StatusCode
 
+from router.answers import collect
 from router.errors import RequestError
 from router.generation import (
     CompiledGrammar,
@@ -18,17 +19,19 @@ from router.generation import (
     Model,
     PrefillToken,
     Regex,
+    Span,
+    Statistics,
     Token,
     TokenEvent,
-    collect,
 )
+from router.metrics import Metrics
 
 
 class OneGrammar:
     """Compiles every grammar to the same bytes."""
 
     async def compile(self, grammar: Grammar) -> CompiledGrammar:
-        return CompiledGrammar(id="one", automaton=b"automaton")
+        return CompiledGrammar(id="one", automaton=b"automaton", origin="compiled")
 
     async def healthy(self) -> bool:
         return True
@@ -76,12 +79,18 @@ class Counter:
     async def model(self) -> Model:
         raise NotImplementedError
 
+    async def statistics(self) -> Statistics:
+        raise NotImplementedError
+
+    async def tokenize(self, text: str, *, add_special_tokens: bool) -> list[Span]:
+        raise NotImplementedError
+
     async def healthy(self) -> bool:
         return True
 
 
 def generations(counter: Counter, *, limit: int = 1) -> Generations:
-    return Generations(grammars=OneGrammar(), generator=counter, limit=limit)
+    return Generations(grammars=OneGrammar(), generator=counter, limit=limit, metrics=Metrics())
 
 
 async def test_an_answer_has_every_token_and_the_completion() -> None:
@@ -150,7 +159,7 @@ async def test_a_grammar_is_compiled_for_the_generator_and_only_if_there_is_one(
     for grammar in (None, Regex(pattern="a")):
         async with running.run(GenerationRequest(inputs="x", grammar=grammar)) as events:
             await collect(events)
-    assert counter.grammars == [None, CompiledGrammar(id="one", automaton=b"automaton")]
+    assert counter.grammars == [None, CompiledGrammar(id="one", automaton=b"automaton", origin="compiled")]
 
 
 async def test_one_more_than_the_limit_is_refused_until_a_permit_is_free() -> None:

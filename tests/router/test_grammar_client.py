@@ -12,7 +12,7 @@ from protos import automaton_pb2, grammar_pb2
 from protos.channel import open_channel
 from protos.errors import OverloadedError, UnavailableError
 from router.errors import RequestError
-from router.generation import Choice, Grammar, JsonSchema, Regex
+from router.generation import AnyJsonObject, Choice, Grammar, JsonSchema, Regex, Tag, Tagged
 from router.grammar_client import KEPT_GRAMMARS, GrammarClient
 
 if TYPE_CHECKING:
@@ -45,6 +45,46 @@ async def grammars(services: Services) -> AsyncIterator[GrammarClient]:
         ),
         (Regex(pattern="a+"), grammar_pb2.Grammar(regex="a+")),
         (Choice(values=("a", "b")), grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=["a", "b"]))),
+        (AnyJsonObject(), grammar_pb2.Grammar(json_object=grammar_pb2.JsonObject())),
+        (
+            Tagged(tags=(Tag(begin="a", content=Regex(pattern="b")),)),
+            grammar_pb2.Grammar(
+                tagged=grammar_pb2.Tagged(
+                    tags=[grammar_pb2.Tag(begin="a", content=grammar_pb2.Grammar(regex="b"))],
+                    free_text=grammar_pb2.FREE_TEXT_ANYWHERE,
+                )
+            ),
+        ),
+        (
+            Tagged(
+                tags=(Tag(begin="[a", content=AnyJsonObject(), end="c"),),
+                triggers=("[",),
+                at_least_one=True,
+                stop_after_first=True,
+                free_text="before",
+                separator=",",
+                open="o",
+                close="p",
+            ),
+            grammar_pb2.Grammar(
+                tagged=grammar_pb2.Tagged(
+                    tags=[
+                        grammar_pb2.Tag(
+                            begin="[a",
+                            content=grammar_pb2.Grammar(json_object=grammar_pb2.JsonObject()),
+                            end="c",
+                        )
+                    ],
+                    triggers=["["],
+                    at_least_one=True,
+                    stop_after_first=True,
+                    free_text=grammar_pb2.FREE_TEXT_BEFORE,
+                    separator=",",
+                    open="o",
+                    close="p",
+                )
+            ),
+        ),
     ],
 )
 async def test_every_grammar_has_its_message(
@@ -108,7 +148,9 @@ async def test_a_grammar_that_is_known_is_not_asked_for_again(
     services: Services, grammars: GrammarClient
 ) -> None:
     first = await grammars.compile(Regex(pattern="a"))
-    assert await grammars.compile(Regex(pattern="a")) == first
+    again = await grammars.compile(Regex(pattern="a"))
+    assert (first.origin, again.origin) == ("compiled", "router")
+    assert (again.id, again.automaton) == (first.id, first.automaton)
     await grammars.compile(Regex(pattern="b"))
     assert [request.grammar.regex for request in services.grammars.requests] == ["a", "b"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from protos import automaton_pb2, generation_pb2
 from protos.channel import open_channel
 from protos.errors import GenerationError, InvalidRequestError, OverloadedError, UnavailableError
+from router.answers import collect
 from router.errors import RequestError
-from router.generation import CompiledGrammar, GenerationRequest, Sampling, collect
+from router.generation import CompiledGrammar, GenerationRequest, Sampling, Span, Statistics
 from router.shard_client import ShardClient, _shortest
 
 if TYPE_CHECKING:
@@ -48,13 +50,20 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
             top_k=3,
             top_p=0.25,
             typical_p=0.75,
+            min_p=0.0625,
             repetition_penalty=1.5,
             frequency_penalty=-0.5,
+            presence_penalty=2.0,
+            logit_bias=((5, -100.0), (6, 1.0)),
             watermark=True,
             seed=2**64 - 1,
         ),
         max_new_tokens=7,
+        min_new_tokens=2,
         stop=("a", "b"),
+        exclude_stop=True,
+        stop_tokens=(1, 2),
+        ignore_eos=True,
         truncate=9,
         n=2,
         top_n_tokens=3,
@@ -62,7 +71,7 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
         adapter_id="poems",
     )
     automaton = automaton_pb2.Automaton(format_version=1, start=7)
-    grammar = CompiledGrammar(id="the-id", automaton=automaton.SerializeToString())
+    grammar = CompiledGrammar(id="the-id", automaton=automaton.SerializeToString(), origin="compiled")
     async with shard.generate(request, grammar) as events:
         await collect(events)
     assert services.shard.requests == [
@@ -74,12 +83,22 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
                 top_k=3,
                 top_p=0.25,
                 typical_p=0.75,
+                min_p=0.0625,
                 repetition_penalty=1.5,
                 frequency_penalty=-0.5,
+                presence_penalty=2.0,
+                logit_bias={5: -100.0, 6: 1.0},
                 watermark=True,
                 seed=2**64 - 1,
             ),
-            stopping=generation_pb2.Stopping(max_new_tokens=7, stop=["a", "b"]),
+            stopping=generation_pb2.Stopping(
+                max_new_tokens=7,
+                min_new_tokens=2,
+                stop=["a", "b"],
+                exclude_stop=True,
+                stop_tokens=[1, 2],
+                ignore_eos=True,
+            ),
             truncate=9,
             automaton=automaton,
             automaton_id="the-id",
@@ -89,6 +108,31 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
             adapter_id="poems",
         )
     ]
+
+
+async def test_a_text_is_told_in_tokens(shard: ShardClient) -> None:
+    assert await shard.tokenize("é b", add_special_tokens=False) == [
+        Span(id=10, text="é", start=0, stop=1),
+        Span(id=11, text=" b", start=1, stop=3),
+    ]
+    assert len(await shard.tokenize("é b", add_special_tokens=True)) == 3
+
+
+async def test_what_the_shard_does_is_told(services: Services, shard: ShardClient) -> None:
+    plain = Statistics(
+        running=1,
+        waiting=2,
+        cache_tokens_used=30,
+        cache_tokens=400,
+        steps=5,
+        mask_first_visits=6,
+        drafted_tokens=None,
+        accepted_tokens=None,
+    )
+    assert await shard.statistics() == plain
+    services.shard.statistics.drafted_tokens = 7
+    services.shard.statistics.accepted_tokens = 0
+    assert await shard.statistics() == replace(plain, drafted_tokens=7, accepted_tokens=0)
 
 
 async def test_events_come_as_the_shard_sends_them(shard: ShardClient) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from pydantic import BaseModel
 from starlette.types import Message
 
 from router.streaming import EventStream, frame
@@ -30,15 +29,9 @@ class Wire:
             self.bodies.put_nowait(message["body"])
 
 
-class Greeting(BaseModel):
-    text: str
-    name: str | None
-    unset: str | None = None
-
-
 def test_a_frame_is_compact_json_with_its_characters_as_they_are() -> None:
     expected = 'data: {"text":"grüß\\n\\"dich\\" 🐕","name":null}\n\n'
-    assert frame(Greeting(text='grüß\n"dich" 🐕', name=None)) == expected.encode()
+    assert frame({"text": 'grüß\n"dich" 🐕', "name": None}) == expected.encode()
 
 
 async def test_frames_are_sent_one_by_one_after_the_headers() -> None:

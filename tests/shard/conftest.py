@@ -89,8 +89,8 @@ class ByteTokenizer:
     def special_tokens(self) -> dict[int, str]:
         return {EOS: "<end>"}
 
-    def encode(self, text: str) -> list[int]:
-        return list(text.encode())
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        return [*text.encode(), EOS] if add_special_tokens and text.startswith("<") else list(text.encode())
 
     def spans(self, text: str, *, add_special_tokens: bool) -> list[Span]:
         return [Span(ord(character), index, index + 1) for index, character in enumerate(text)]
@@ -117,6 +117,8 @@ class Spelling:
 
 class Spellings:
     """Takes the id of an automaton for the text that it allows."""
+
+    first_visits = 0
 
     def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Spelling:
         if automaton_id == "damaged":

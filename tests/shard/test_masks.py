@@ -156,6 +156,7 @@ def test_masks_are_computed_once_a_configuration(masks: GrammarMasks) -> None:
 
     assert first.mask() is mask
     assert second.mask() is mask
+    assert masks.first_visits == 1
 
 
 def test_equal_automata_without_an_id_share_their_masks(masks: GrammarMasks) -> None:

@@ -85,6 +85,19 @@ def test_more_waiting_sequences_than_allowed_make_it_full() -> None:
     assert not subject.full
 
 
+def test_who_runs_and_who_waits_is_counted() -> None:
+    subject = scheduler(running=2)
+    sequences = [Sequence([1], max_new_tokens=9) for _ in range(5)]
+    for sequence in sequences:
+        subject.add(sequence)
+    assert (subject.running, subject.waiting) == (0, 5)
+    advance(subject, subject.plan())
+    assert (subject.running, subject.waiting) == (2, 3)
+    for sequence in sequences:
+        subject.remove(sequence)
+    assert (subject.running, subject.waiting) == (0, 0)
+
+
 def test_what_could_never_run_to_its_end_does_not_fit() -> None:
     subject = scheduler(blocks=2, size=4)
     assert subject.fits(Sequence(range(5), max_new_tokens=4))  # the last token's keys are never needed

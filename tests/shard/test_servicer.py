@@ -27,6 +27,13 @@ async def test_a_prompt_that_is_too_long_is_refused(serving: Any, failure: Any) 
         assert message == "`inputs` must have less than 100 tokens. Given: 101"
 
 
+async def test_the_special_tokens_of_a_prompt_can_be_left_to_the_caller(serving: Any) -> None:
+    async with serving() as shard:
+        for given, length in (({}, 4), ({"add_special_tokens": True}, 4), ({"add_special_tokens": False}, 3)):
+            events = [event async for event in shard.generate("<b>", **given)]
+            assert events[-1].completion.input_tokens == length
+
+
 async def test_truncation_keeps_the_last_tokens(serving: Any) -> None:
     async with serving() as shard:
         call = shard.generate("x" * 500, truncate=30)
@@ -91,6 +98,14 @@ async def test_the_seed_is_told_if_one_was_used(serving: Any) -> None:
 async def test_info_is_told(serving: Any) -> None:
     async with serving() as shard:
         assert (await shard.stub.Info(generation_pb2.InfoRequest())).model_id == "counting"
+
+
+async def test_what_the_shard_does_is_told(serving: Any) -> None:
+    async with serving() as shard:
+        await shard.text("ab", max_new_tokens=5)
+        await shard.all_free()
+        told = await shard.stub.Statistics(generation_pb2.StatisticsRequest())
+        assert told == generation_pb2.StatisticsReply(cache_tokens=64 * 4, steps=5)
 
 
 async def test_tokens_and_their_places_are_told(serving: Any) -> None:

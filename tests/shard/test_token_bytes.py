@@ -141,6 +141,15 @@ def test_special_tokens_have_no_bytes() -> None:
     assert tokenizer.convert_tokens_to_ids("<|tool|>") not in spelled
 
 
+def test_the_markers_of_tool_calls_are_text_even_where_they_are_special() -> None:
+    backend = byte_level()
+    backend.add_special_tokens(["[TOOL_CALLS]", "[INST]"])
+    spelled = read_token_bytes(fast(backend))
+
+    assert spelled[number(backend, "[TOOL_CALLS]")] == b"[TOOL_CALLS]"
+    assert number(backend, "[INST]") not in spelled
+
+
 def test_added_tokens_that_are_text_have_their_texts_bytes() -> None:
     tokenizer = fast(byte_level())
     tokenizer.add_tokens([AddedToken("<tool_call>", special=False), AddedToken("\n\n", special=False)])

@@ -47,6 +47,8 @@ grammars = st.builds(
     stop_after_first=st.booleans(),
     free_text=st.sampled_from([FREE_TEXT_ANYWHERE, FREE_TEXT_BEFORE, FREE_TEXT_NOWHERE]),
     separator=st.text(LETTERS, max_size=2),
+    open=st.just("") | st.text(LETTERS, max_size=2),
+    close=st.just("") | st.text(LETTERS, max_size=2),
 )
 
 
@@ -67,7 +69,7 @@ def contains(content: Grammar, text: str) -> bool:
 
 def allows(tagged: Tagged, answer: str) -> bool:
     """Whether `answer` is one, by the words of `grammar.proto`."""
-    triggers = tagged.triggers or [tag.begin for tag in tagged.tags]
+    triggers = [tagged.open] if tagged.open else tagged.triggers or [tag.begin for tag in tagged.tags]
 
     def part(position: int) -> bool:
         return any(
@@ -87,21 +89,23 @@ def allows(tagged: Tagged, answer: str) -> bool:
             for trigger in triggers
             if (place := answer.find(trigger, position)) >= 0
         ]
-        return part(min(opened)[1]) if opened else had_part or not tagged.at_least_one
+        return part(min(opened)[1] + len(tagged.open)) if opened else had_part or not tagged.at_least_one
 
     @cache
     def after(position: int) -> bool:
+        closed = answer[position:] == tagged.close
         if tagged.stop_after_first:
-            return position == len(answer)
+            return closed
         if tagged.free_text == FREE_TEXT_ANYWHERE:
             return text(position, True)
-        if position == len(answer):
+        if closed:
             return True
         return answer.startswith(tagged.separator, position) and part(position + len(tagged.separator))
 
     if tagged.free_text != FREE_TEXT_NOWHERE:
         return text(0, False)
-    return part(0) or (not answer and not tagged.at_least_one)
+    begun = answer.startswith(tagged.open) and part(len(tagged.open))
+    return begun or (not answer and not tagged.at_least_one)
 
 
 def samples(content: Grammar) -> list[str]:
@@ -123,7 +127,8 @@ def test_what_is_accepted_is_what_the_definition_allows(tagged: Tagged, data: st
     automaton = Automaton.from_message(outcome.automaton)
     assert allows(tagged, outcome.summary.shortest_answer)
     parts = [tag.begin + sample + tag.end for tag in tagged.tags for sample in samples(tag.content)]
-    pieces = st.sampled_from([*parts, *parts, tagged.separator, *tagged.triggers, *LETTERS, *parts[0]])
+    around = [tagged.separator, tagged.open, tagged.close, *tagged.triggers]
+    pieces = st.sampled_from([*parts, *parts, *around, *LETTERS, *parts[0]])
     for _ in range(10):
         answer = "".join(data.draw(st.lists(pieces, max_size=5)))
         assert automaton.accepts(answer.encode()) is allows(tagged, answer), answer

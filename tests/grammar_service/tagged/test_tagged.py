@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -121,6 +122,26 @@ def test_mistrals_calls_are_one_list() -> None:
         ]
 
 
+def in_one_list(**options: Any) -> Tagged:
+    """Calls of the tools a and b as Mistral's models write them."""
+    schema = {"properties": {"city": {"$ref": "#/$defs/place"}}, "$defs": {"place": {"enum": ["é"]}}}
+    arguments = Grammar(json_schema=json.dumps(schema))
+    tags = [Tag(begin=f'{{"name": "{name}", "arguments": ', content=arguments, end="}") for name in "ab"]
+    return Tagged(tags=tags, open="[TOOL_CALLS][", close="]", **options)
+
+
+def test_what_stands_around_all_calls_can_be_given() -> None:
+    one, other = (f'{{"name": "{name}", "arguments": {{"city": "é"}}}}' for name in "ab")
+    valid = ["", 'no {"name": "a", "arguments": 5', f"[TOOL_CALLS][{one}]", f"[[TOOL_CALLS][{other}, {one}]"]
+    wrong = ["[TOOL_CALLS][]", f"[TOOL_CALLS][{one}", f"[TOOL_CALLS][{one}]]", f"[TOOL_CALLS][{one}{one}]"]
+    after_text = in_one_list(free_text=FREE_TEXT_BEFORE, separator=", ")
+    assert accepted(after_text, [*valid, *wrong]) == valid
+    required = in_one_list(free_text=FREE_TEXT_NOWHERE, at_least_one=True, separator=", ")
+    assert accepted(required, [*valid, *wrong]) == [valid[2]]
+    single = in_one_list(free_text=FREE_TEXT_NOWHERE, stop_after_first=True)
+    assert accepted(single, [*valid, *wrong]) == ["", valid[2]]
+
+
 def test_llamas_calls_are_objects_between_separators() -> None:
     arguments = Grammar(json_schema=json.dumps(call_of("")["properties"]["arguments"]))  # type: ignore[index]
     tags = [
@@ -218,6 +239,12 @@ NUMBER = FIRST + "a number may go on where it ends"
         (
             Tagged(tags=[A], separator=",", free_text=FREE_TEXT_BEFORE, stop_after_first=True),
             "tagged.separator: no part ever follows another one directly",
+        ),
+        (Tagged(tags=[A], open="["), "tagged.open and tagged.close: parts stand anywhere"),
+        (Tagged(tags=[A], close="]"), "tagged.open and tagged.close: parts stand anywhere"),
+        (
+            Tagged(tags=[A], open="[", triggers=["<"], free_text=FREE_TEXT_BEFORE),
+            "tagged.triggers: tagged.open is the only one there is",
         ),
         (Tagged(tags=[A], separator="x" * 257), "tagged.separator is longer than 256 characters"),
         (

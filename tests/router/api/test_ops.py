@@ -13,13 +13,14 @@ UNHEALTHY = {"error": "unhealthy", "error_type": "healthcheck"}
 
 
 async def test_the_router_is_healthy_if_both_services_are(client: httpx.AsyncClient) -> None:
-    response = await client.get("/health")
-    assert (response.status_code, response.content) == (200, b"")
+    for route in ("/health", "/ping", "/"):
+        response = await client.get(route)
+        assert (response.status_code, response.content) == (200, b"")
 
 
 async def test_without_a_shard_the_router_is_unhealthy(client: httpx.AsyncClient, services: Services) -> None:
     await services.stop_shard()
-    for route in ("/health", "/info"):
+    for route in ("/health", "/ping", "/", "/info", "/v1/models"):
         response = await client.get(route)
         assert (response.status_code, response.json()) == (503, UNHEALTHY)
 
@@ -47,9 +48,14 @@ async def test_info_tells_the_model_and_the_limits(services: Services) -> None:
             "max_input_tokens": 100,
             "max_total_tokens": 200,
             "validation_workers": 1,
-            "max_client_batch_size": 1,
+            "max_client_batch_size": 4,
             "router": "guiderail-router",
             "version": "1.2.3",
             "sha": None,
             "docker_label": None,
         }
+
+
+async def test_the_one_model_is_listed(client: httpx.AsyncClient) -> None:
+    card = {"id": "fake/words", "object": "model", "created": 0, "owned_by": "fake/words"}
+    assert (await client.get("/v1/models")).json() == {"object": "list", "data": [card]}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from protos import generation_pb2
 from protos.errors import GenerationError, InvalidRequestError, OverloadedError
+from router.api.tgi_schema import StreamResponse
 
 if TYPE_CHECKING:
     from tests.router.conftest import Services
@@ -187,6 +188,47 @@ async def test_a_stream_has_no_details_unless_asked_for(client: httpx.AsyncClien
     assert events(response.text)[-1]["details"] is None
 
 
+async def test_the_compatible_route_answers_with_a_list_of_the_full_text(client: httpx.AsyncClient) -> None:
+    response = await client.post("/", json={"inputs": "a b"})
+    assert response.content == b'[{"generated_text":"a b a b"}]'
+    assert response.headers["x-generated-tokens"] == "2"
+    parameters = {"return_full_text": False, "details": True}
+    (answer,) = (await client.post("/", json={"inputs": "a b", "parameters": parameters})).json()
+    assert answer["generated_text"] == " a b"
+    assert answer["details"]["generated_tokens"] == 2
+
+
+async def test_the_compatible_route_samples_only_where_generate_does(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    for parameters in (None, {}, {"temperature": 0.5}):
+        for route in ("/", "/generate"):
+            await client.post(route, json={"inputs": "a", "parameters": parameters})
+    sampled = [request.sampling.do_sample for request in services.shard.requests]
+    assert sampled == [True, True, False, False, True, True]
+
+
+async def test_the_compatible_route_streams_if_asked_to(client: httpx.AsyncClient) -> None:
+    for parameters in (None, {"details": True}, {"return_full_text": False}):
+        body = {"inputs": "a b", "parameters": parameters, "stream": True}
+        response = await client.post("/", json=body)
+        full = {**(parameters or {"do_sample": True})}
+        full.setdefault("return_full_text", True)
+        streamed = await client.post("/generate_stream", json={"inputs": "a b", "parameters": full})
+        assert response.content == streamed.content
+        assert response.headers["content-type"].startswith("text/event-stream")
+        assert "[DONE]" not in response.text
+    broken = await client.post("/", json={"inputs": "", "stream": True})
+    assert events(broken.text)[-1]["error_type"] == "validation"
+
+
+async def test_every_event_is_as_documented(client: httpx.AsyncClient) -> None:
+    for parameters in ({}, {"details": True, "top_n_tokens": 2}):
+        response = await client.post("/generate_stream", json={"inputs": "a b", "parameters": parameters})
+        for event in events(response.text):
+            assert StreamResponse.model_validate(event).model_dump(exclude_unset=True) == event
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "kind", "text"),
     [
@@ -240,7 +282,7 @@ async def test_an_answer_that_never_completes_is_incomplete(
 async def test_a_refused_grammar_is_told_on_both_routes_and_never_reaches_the_shard(
     client: httpx.AsyncClient, services: Services
 ) -> None:
-    body = {"inputs": "a", "parameters": {"grammar": {"type": "json", "value": {"forbidden": 1}}}}
+    body = {"inputs": "a", "parameters": {"grammar": {"type": "json", "value": {"const": "forbidden"}}}}
     text = "Input validation error: grammar is not valid: /properties/a: keyword `forbidden` is not supported"
     assert error(await client.post("/generate", json=body)) == (422, "validation", text)
     streamed = await client.post("/generate_stream", json=body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from grpc import StatusCode
 from router.api.tgi_rules import Limits, to_generation
 from router.api.tgi_schema import GenerateParameters, GenerateRequest
 from router.errors import RequestError
-from router.generation import Choice, GenerationRequest, Grammar, JsonSchema, Regex, Sampling
+from router.generation import GenerationRequest, Regex, Sampling
 
 LIMITS = Limits(max_best_of=2, max_stop_sequences=4, max_top_n_tokens=5)
 
@@ -55,20 +54,6 @@ def refusal(parameters: Any = None, **options: Any) -> str:
         ({"stop": ["a", ""]}, "`stop` must not contain an empty string"),
         ({"top_n_tokens": 6}, "`top_n_tokens` must be >= 0 and <= 5. Given: 6"),
         ({"grammar": {"type": "json", "value": [1, 2]}}, "grammar is not supported"),
-        ({"grammar": {"type": "json", "value": 1}}, "grammar is not supported"),
-        ({"grammar": {"type": "json", "value": None}}, "grammar is not supported"),
-        (
-            {"grammar": {"type": "json", "value": "{"}},
-            "grammar is not valid: EOF while parsing an object at line 1 column 1",
-        ),
-        (
-            {"grammar": {"type": "json_object", "value": "[1]"}},
-            "grammar is not valid: a JSON Schema is an object or a boolean",
-        ),
-        (
-            {"grammar": {"type": "json", "value": {"maximum": float("inf")}}},
-            "grammar is not valid: a number in it is out of range",
-        ),
     ],
 )
 def test_what_tgi_refuses_is_refused_in_its_words(parameters: Any, message: str) -> None:
@@ -212,43 +197,3 @@ def test_every_supported_parameter_is_handed_on() -> None:
         grammar=Regex(pattern="a+"),
         adapter_id="poems",
     )
-
-
-SCHEMA = {"z": 1, "a": {"é": [1.0, True, None]}}
-TEXT = '{"z": 1, "a": {"é": [1.0, true, null]}}'
-
-
-@pytest.mark.parametrize(
-    ("given", "grammar"),
-    [
-        ({"type": "json", "value": SCHEMA}, JsonSchema(text=TEXT)),
-        ({"type": "json", "value": json.dumps(SCHEMA)}, JsonSchema(text=TEXT)),
-        ({"type": "json_object", "value": SCHEMA}, JsonSchema(text=TEXT)),
-        ({"type": "json", "value": True}, JsonSchema(text="true")),
-        ({"type": "json", "value": "false"}, JsonSchema(text="false")),
-        ({"type": "json", "value": {"type": "array"}}, JsonSchema(text='{"type": "array"}')),
-        (
-            {"type": "json", "value": {}, "strict": False, "whitespace": "flexible"},
-            JsonSchema(text="{}", strict=False, whitespace="flexible"),
-        ),
-        ({"type": "json", "value": {}, "strict": None, "whitespace": None}, JsonSchema(text="{}")),
-        ({"type": "json_schema", "value": {"name": "n", "schema": SCHEMA}}, JsonSchema(text=TEXT)),
-        (
-            {"type": "json_schema", "value": {"schema": {}, "strict": False}},
-            JsonSchema(text="{}", strict=False),
-        ),
-        (
-            {
-                "type": "json_schema",
-                "value": {"schema": {}, "strict": False},
-                "strict": True,
-                "whitespace": "compact",
-            },
-            JsonSchema(text="{}", strict=True, whitespace="compact"),
-        ),
-        ({"type": "regex", "value": "\\d+"}, Regex(pattern="\\d+")),
-        ({"type": "choice", "value": ["yes", "no"]}, Choice(values=("yes", "no"))),
-    ],
-)
-def test_every_grammar_is_understood(given: Any, grammar: Grammar) -> None:
-    assert read({"grammar": given}).grammar == grammar

@@ -1,0 +1,1 @@
+"""Conversations: how a model reads and writes them."""

@@ -1,0 +1,35 @@
+"""How texts are split, in front of a real gRPC service with a fake behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from tests.router.conftest import Services
+
+
+async def test_a_prompt_is_told_in_tokens_with_the_special_ones_around_it(client: httpx.AsyncClient) -> None:
+    response = await client.post("/tokenize", json={"inputs": "é b", "parameters": {"max_new_tokens": 3}})
+    assert response.json() == [
+        {"id": 1, "text": "", "start": 0, "stop": 0},
+        {"id": 10, "text": "é", "start": 0, "stop": 1},
+        {"id": 11, "text": " b", "start": 1, "stop": 3},
+    ]
+
+
+async def test_only_the_last_tokens_are_kept(client: httpx.AsyncClient) -> None:
+    response = await client.post("/tokenize", json={"inputs": "a b c", "parameters": {"truncate": 2}})
+    assert [token["text"] for token in response.json()] == [" b", " c"]
+
+
+async def test_what_cannot_be_split_is_refused(client: httpx.AsyncClient, services: Services) -> None:
+    assert (await client.post("/tokenize", json={"inputs": ""})).json() == {
+        "error": "Input validation error: `inputs` cannot be empty",
+        "error_type": "validation",
+    }
+    nothing = {"inputs": "a", "parameters": {"truncate": 0}}
+    assert (await client.post("/tokenize", json=nothing)).status_code == 422
+    await services.stop_shard()
+    assert (await client.post("/tokenize", json={"inputs": "a"})).status_code == 424
