@@ -79,8 +79,8 @@ def create_app(*, grammars: GrammarCompiler, generator: Generator, settings: Set
         compute_type=settings.compute_type,
         payload_limit=settings.payload_limit,
     )
-    hosted = HostedRoutes(tgi=tgi, completions=completions, payload_limit=settings.payload_limit)
-    tokens = TokenRoutes(generator, payload_limit=settings.payload_limit)
+    hosted = HostedRoutes(tgi=tgi, chat=chat, completions=completions, payload_limit=settings.payload_limit)
+    tokens = TokenRoutes(generator, served=served, payload_limit=settings.payload_limit)
     ops = OpsRoutes(grammars=grammars, generator=generator, metrics=metrics, settings=settings)
     app.include_router(tgi.router)
     app.include_router(chat.router)

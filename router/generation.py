@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from router.errors import RequestError
 from router.metrics import Metrics
@@ -139,9 +139,8 @@ class GenerationRequest:
     """Whether the prompt gets the special tokens that go around it; a chat template has written them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Token:
-    """One token of an answer."""
+class Token(NamedTuple):
+    """One token of an answer. (A tuple, as the event is: they are made for every token that is streamed.)"""
 
     id: int
     text: str
@@ -174,13 +173,12 @@ class Completion:
     inference_seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenEvent:
+class TokenEvent(NamedTuple):
     """One step of one of the answers. Only the last event of each answer has a completion."""
 
     token: Token
     completion: Completion | None
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # hides a method of tuples that nobody calls
     """Which of the answers this is."""
     top_tokens: tuple[Token, ...] = ()
     """As many of the likeliest tokens as were asked for, the likeliest first."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
 import grpc
+import numpy as np
 
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from router.generation import (
@@ -117,14 +117,7 @@ class ShardClient:
 async def _events(call: AsyncIterator[generation_pb2.GenerateEvent]) -> AsyncIterator[TokenEvent]:
     with failures_of("shard"):
         async for event in call:
-            completion = _completion(event.completion) if event.HasField("completion") else None
-            yield TokenEvent(
-                token=_token(event.token),
-                completion=completion,
-                index=event.index,
-                top_tokens=tuple(_token(each) for each in event.top_tokens),
-                prefill=tuple(_prefill(each) for each in event.prefill),
-            )
+            yield _event(event)
 
 
 def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> generation_pb2.GenerateRequest:
@@ -164,6 +157,18 @@ def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> gen
     )
 
 
+def _event(event: generation_pb2.GenerateEvent) -> TokenEvent:
+    top_tokens, prefill = event.top_tokens, event.prefill
+    return TokenEvent(
+        token=_token(event.token),
+        completion=_completion(event.completion) if event.HasField("completion") else None,
+        index=event.index,
+        # Empty as a rule, and then there is nothing to convert.
+        top_tokens=tuple(map(_token, top_tokens)) if top_tokens else (),
+        prefill=tuple(map(_prefill, prefill)) if prefill else (),
+    )
+
+
 def _token(token: generation_pb2.Token) -> Token:
     return Token(id=token.id, text=token.text, logprob=_shortest(token.logprob), special=token.special)
 
@@ -190,6 +195,4 @@ def _shortest(value: float) -> float | None:
     """The decimal with the fewest digits that is the same 32-bit float: -0.3, not -0.30000001192092896."""
     if not math.isfinite(value):
         return None
-    single = struct.pack("<f", value)
-    candidates = (float(f"{value:.{digits}g}") for digits in range(6, 10))
-    return next((number for number in candidates if struct.pack("<f", number) == single), value)
+    return float(str(np.float32(value)))

@@ -8,9 +8,14 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.openapi.models import Example
 from fastapi.responses import JSONResponse
 from pydantic import Discriminator, Tag
+from pydantic_core import to_json
 
 from router.api.body import Body as Answer
 from router.api.body import JsonObject, json_route
+from router.api.chat import ChatRoutes
+from router.api.chat_bodies import ChatCompletion, ChatCompletionChunk
+from router.api.chat_examples import EXAMPLES as CHAT_EXAMPLES
+from router.api.chat_schema import ChatRequest
 from router.api.completions import CompletionRoutes
 from router.api.completions_schema import COMPLETION_EXAMPLES, Completion, CompletionChunk, CompletionRequest
 from router.api.responses import StreamFailure, answered, client_closed_request
@@ -21,7 +26,7 @@ from router.connection import unless_hung_up
 from router.errors import ErrorResponse, RequestError
 from router.prompts import all_of
 
-FORMS = ("inputs", "prompt")
+FORMS = ("inputs", "messages", "prompt")
 """The field that only one kind of request has, and must have."""
 
 
@@ -31,11 +36,19 @@ def _form(body: Any) -> str | None:
 
 
 Invocation = Annotated[
-    Annotated[GenerateRequest, Tag("inputs")] | Annotated[CompletionRequest, Tag("prompt")],
+    Annotated[GenerateRequest, Tag("inputs")]
+    | Annotated[ChatRequest, Tag("messages")]
+    | Annotated[CompletionRequest, Tag("prompt")],
     Discriminator(
         _form,
         custom_error_type="unknown_form",
-        custom_error_message="missing field `inputs` or `prompt`",
+        custom_error_message="missing field `inputs`, `messages` or `prompt`",
+    ),
+]
+Instance = Annotated[
+    Annotated[GenerateRequest, Tag("inputs")] | Annotated[ChatRequest, Tag("messages")],
+    Discriminator(
+        _form, custom_error_type="unknown_form", custom_error_message="missing field `inputs` or `messages`"
     ),
 ]
 
@@ -43,25 +56,26 @@ Invocation = Annotated[
 class VertexRequest(JsonObject):
     """The body of POST /vertex."""
 
-    instances: list[GenerateRequest]
-    """Requests as POST /generate takes them, each of which is answered for itself."""
+    instances: list[Instance]
+    """Requests as POST /generate or POST /v1/chat/completions take them, each answered for itself."""
 
 
 class VertexResponse(Answer):
     """The answer of POST /vertex."""
 
     predictions: list[str]
-    """The generated texts, in the order of the instances."""
+    """The generated texts, in the order of the instances; of tools that are called, the calls as JSON."""
 
 
 INVOCATION_EXAMPLES: dict[str, Example] = {
     "generate": EXAMPLES["json"],
+    "chat": CHAT_EXAMPLES["text"],
     "completion": COMPLETION_EXAMPLES["text"],
 }
 VERTEX_EXAMPLES: dict[str, Example] = {
     "two": {
-        "summary": "Two prompts",
-        "value": {"instances": [EXAMPLES["text"]["value"], EXAMPLES["choice"]["value"]]},
+        "summary": "A prompt and a conversation",
+        "value": {"instances": [EXAMPLES["text"]["value"], CHAT_EXAMPLES["text"]["value"]]},
     }
 }
 
@@ -69,8 +83,11 @@ VERTEX_EXAMPLES: dict[str, Example] = {
 class HostedRoutes:
     """Hands each request on to the routes of the dialect that it is in."""
 
-    def __init__(self, *, tgi: TgiRoutes, completions: CompletionRoutes, payload_limit: int) -> None:
+    def __init__(
+        self, *, tgi: TgiRoutes, chat: ChatRoutes, completions: CompletionRoutes, payload_limit: int
+    ) -> None:
         self._tgi = tgi
+        self._chat = chat
         self._completions = completions
         self.router = APIRouter(tags=["Hosting platforms"], route_class=json_route(limit=payload_limit))
         self.router.add_api_route(
@@ -78,9 +95,9 @@ class HostedRoutes:
             self.invocations,
             methods=["POST"],
             responses=answered(
-                list[GenerateResponse] | Completion,
-                event=CompletionChunk,
-                other_events=[StreamFailure, StreamResponse, ErrorResponse],
+                list[GenerateResponse] | ChatCompletion | Completion,
+                event=ChatCompletionChunk,
+                other_events=[CompletionChunk, StreamFailure, StreamResponse, ErrorResponse],
             ),
         )
         self.router.add_api_route(
@@ -90,10 +107,16 @@ class HostedRoutes:
     async def invocations(
         self, request: Request, body: Annotated[Invocation, Body(openapi_examples=INVOCATION_EXAMPLES)]
     ) -> Response:
-        """Answer as POST / does if there are `inputs`, as POST /v1/completions if there is a `prompt`."""
-        if isinstance(body, GenerateRequest):
-            return await self._tgi.compat(request, body)
-        return await self._completions.complete(request, body)
+        """Answer as the route of the request's form does: POST / if there are `inputs`, POST
+        /v1/chat/completions if there are `messages`, POST /v1/completions if there is a `prompt`.
+        """
+        match body:
+            case GenerateRequest():
+                return await self._tgi.compat(request, body)
+            case ChatRequest():
+                return await self._chat.chat_completions(request, body)
+            case CompletionRequest():
+                return await self._completions.complete(request, body)
 
     async def vertex(
         self, request: Request, body: Annotated[VertexRequest, Body(openapi_examples=VERTEX_EXAMPLES)]
@@ -107,8 +130,13 @@ class HostedRoutes:
         return JSONResponse({"predictions": texts})
 
     async def _predictions(self, body: VertexRequest) -> list[str]:
-        async def text(instance: GenerateRequest) -> str:
+        return await all_of([self._prediction(instance) for instance in body.instances])
+
+    async def _prediction(self, instance: GenerateRequest | ChatRequest) -> str:
+        if isinstance(instance, GenerateRequest):
             response, _ = await self._tgi.answer(instance)
             return response.generated_text
-
-        return await all_of([text(instance) for instance in body.instances])
+        completion, _ = await self._chat.answer(instance)
+        message = completion["choices"][0]["message"]
+        content: str | None = message["content"]
+        return to_json(message["tool_calls"]).decode() if content is None else content

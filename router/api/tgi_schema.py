@@ -154,3 +154,11 @@ class SimpleToken(Body):
     text: str
     start: int
     stop: int
+
+
+class ChatTokenizeResponse(Body):
+    """The answer of POST /chat_tokenize."""
+
+    tokenize_response: list[SimpleToken]
+    templated_text: str
+    """The prompt that the conversation makes."""

@@ -1,4 +1,4 @@
-"""POST /tokenize: how the model splits a text."""
+"""POST /tokenize and POST /chat_tokenize: what a request's prompt is for the model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from fastapi.openapi.models import Example
 from pydantic_core import to_json
 
 from router.api.body import json_route
+from router.api.chat_examples import EXAMPLES as CHAT_EXAMPLES
+from router.api.chat_rules import to_prompt
+from router.api.chat_schema import ChatRequest
 from router.api.responses import NEVER_READ, failures
-from router.api.tgi_schema import GenerateRequest, SimpleToken
+from router.api.tgi_schema import ChatTokenizeResponse, GenerateRequest, SimpleToken
 from router.errors import RequestError
 from router.generation import Generator, Span
+from router.served import ServedModel
 
 EXAMPLES: dict[str, Example] = {
     "text": {"summary": "A text", "value": {"inputs": "My name is Olivier and I"}},
@@ -24,21 +28,26 @@ EXAMPLES: dict[str, Example] = {
 
 
 class TokenRoutes:
-    """Shows what a request's prompt is for the model; nothing is generated."""
+    """Shows prompts as they would be read; nothing is generated."""
 
-    def __init__(self, generator: Generator, *, payload_limit: int) -> None:
+    def __init__(self, generator: Generator, *, served: ServedModel, payload_limit: int) -> None:
         self._generator = generator
+        self._served = served
         self.router = APIRouter(
             tags=["Text Generation Inference"], route_class=json_route(limit=payload_limit)
         )
+        failed = failures({**NEVER_READ, 424: "The shard is unavailable"})
         self.router.add_api_route(
             "/tokenize",
             self.tokenize,
             methods=["POST"],
-            responses={
-                200: {"model": list[SimpleToken], "description": "The tokens in order"},
-                **failures({**NEVER_READ, 424: "The shard is unavailable"}),
-            },
+            responses={200: {"model": list[SimpleToken], "description": "The tokens in order"}, **failed},
+        )
+        self.router.add_api_route(
+            "/chat_tokenize",
+            self.chat_tokenize,
+            methods=["POST"],
+            responses={200: {"model": ChatTokenizeResponse, "description": "The prompt"}, **failed},
         )
 
     async def tokenize(self, body: Annotated[GenerateRequest, Body(openapi_examples=EXAMPLES)]) -> Response:
@@ -53,9 +62,19 @@ class TokenRoutes:
             raise RequestError.invalid("`truncate` must be strictly positive")
         spans = await self._generator.tokenize(body.inputs, add_special_tokens=True)
         kept = spans[-truncate:] if truncate else spans
-        return Response(to_json(plain(kept)), media_type="application/json")
+        return Response(to_json(_plain(kept)), media_type="application/json")
+
+    async def chat_tokenize(
+        self, body: Annotated[ChatRequest, Body(openapi_examples=CHAT_EXAMPLES)]
+    ) -> Response:
+        """The prompt that the model's chat template makes of a conversation and its tools, and its tokens."""
+        prompt = to_prompt(body, await self._served.get())
+        # The template has written the special tokens itself.
+        spans = await self._generator.tokenize(prompt.text, add_special_tokens=False)
+        answer = {"tokenize_response": _plain(spans), "templated_text": prompt.text}
+        return Response(to_json(answer), media_type="application/json")
 
 
-def plain(spans: list[Span]) -> list[dict[str, int | str]]:
+def _plain(spans: list[Span]) -> list[dict[str, int | str]]:
     """Tokens as `SimpleToken` objects."""
     return [{"id": each.id, "text": each.text, "start": each.start, "stop": each.stop} for each in spans]

@@ -46,7 +46,6 @@ class CallParser:
         """`names` are those of the tools that may be called; `text_first` says whether text may precede."""
         self._syntax = syntax
         self._begins = {syntax.begin(name): name for name in names}
-        self._triggers = syntax.triggers(names)
         self._held = ""
         self._arguments = JsonEnd()
         self._pieces: list[Piece] = []
@@ -77,16 +76,16 @@ class CallParser:
             self._pieces.append(piece)
 
     def _text(self) -> bool:
-        begun = [place for trigger in self._triggers if (place := self._held.find(trigger)) >= 0]
-        if begun:
-            self._tell(Text(self._held[: min(begun)].rstrip()))
-            self._held = self._held[min(begun) :]
+        first = self._syntax.first
+        text, found, _ = self._held.partition(first)
+        certain = len(text) if found else len(text) - undecided(text, first)
+        told = text[:certain].rstrip()
+        self._tell(Text(told))
+        if found:
+            self._held = self._held[len(text) :]
             self._step = self._open
             return True
-        held = max(undecided(self._held, trigger) for trigger in self._triggers)
-        text = self._held[: len(self._held) - held].rstrip()
-        self._tell(Text(text))
-        self._held = self._held[len(text) :]
+        self._held = self._held[len(told) :]
         return False
 
     def _open(self) -> bool:

@@ -30,6 +30,7 @@ async def test_the_openapi_document_is_valid_and_has_every_route(client: httpx.A
         "/v1/chat/completions",
         "/v1/completions",
         "/tokenize",
+        "/chat_tokenize",
         "/invocations",
         "/vertex",
         "/health",

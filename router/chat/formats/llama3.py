@@ -6,10 +6,12 @@ from router.chat.formats.format import Format
 from router.chat.formats.syntax import CallSyntax
 
 LLAMA3 = Format(
-    syntax=CallSyntax(before_name='{"name": ', before_arguments=', "parameters": ', end="}"),
+    syntax=CallSyntax(
+        before_name='{"name": ', before_arguments=', "parameters": ', end="}", trigger='{"name": "'
+    ),
     several=False,
 )
-"""Text may have JSON in it, so only what begins a call of a tool that there is begins a call."""
+"""With tools, no text has the trigger in it. JSON that is meant to be read has line breaks there."""
 
 
 def is_llama3(template: str) -> bool:

@@ -17,7 +17,13 @@ from router.chat.formats.syntax import CallSyntax
 from router.chat.tools import ToolUse
 
 PLAIN = Format(
-    syntax=CallSyntax(before_name='{"name": ', before_arguments=', "parameters": ', end="}", separator="\n"),
+    syntax=CallSyntax(
+        before_name='{"name": ',
+        before_arguments=', "parameters": ',
+        end="}",
+        separator="\n",
+        trigger='{"name": "',
+    ),
     in_template=False,
 )
 

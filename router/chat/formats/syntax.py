@@ -30,19 +30,18 @@ class CallSyntax:
     """Before the first call."""
     close: str = ""
     """After the last one."""
-    trigger: str | None = None
-    """What every call begins with and text never contains. None: the whole of what comes before arguments."""
+    trigger: str = ""
+    """What every call begins with and text never contains, if there is no `open`."""
 
     def begin(self, name: str) -> str:
         """The text of a call of the tool `name`, up to its arguments."""
         written = json.dumps(name, ensure_ascii=False) if self.quoted else name
         return f"{self.before_name}{written}{self.before_arguments}"
 
-    def triggers(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The texts of which the first one in an answer begins its calls."""
-        if self.open:
-            return (self.open,)
-        return (self.trigger,) if self.trigger else tuple(self.begin(name) for name in names)
+    @property
+    def first(self) -> str:
+        """What ends the text before the calls of an answer: where it stands, they begin."""
+        return self.open or self.trigger
 
     def write(self, calls: Iterable[Call]) -> str:
         """`calls`, as the model would have written them."""

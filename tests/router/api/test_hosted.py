@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
-    ("body", "route"), [({"inputs": "a b"}, "/"), ({"prompt": "a b"}, "/v1/completions")]
+    ("body", "route"),
+    [
+        ({"inputs": "a b"}, "/"),
+        ({"messages": [{"role": "user", "content": "a b"}]}, "/v1/chat/completions"),
+        ({"prompt": "a b"}, "/v1/completions"),
+    ],
 )
 async def test_an_invocation_is_answered_as_by_the_route_of_its_form(
     client: httpx.AsyncClient, body: Any, route: str, streaming: bool
@@ -34,8 +40,8 @@ async def test_an_invocation_is_answered_as_by_the_route_of_its_form(
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "missing field `inputs`"),
-        ([], "missing field `inputs`"),
+        ({}, "missing field `inputs`, `messages` or `prompt`"),
+        ([], "missing field `inputs`, `messages` or `prompt`"),
         ({"inputs": "a", "prompt": "b"}, "unknown field `prompt`"),
         ({"inputs": 1}, "inputs"),
         ({"inputs": "a", "parameters": {"top_k": 0}}, "`top_k` must be strictly positive"),
@@ -52,6 +58,26 @@ async def test_what_is_wrong_with_an_invocation_is_named(
 async def test_every_instance_has_a_prediction(client: httpx.AsyncClient) -> None:
     response = await client.post("/vertex", json={"instances": [{"inputs": "a b"}, {"inputs": "c"}]})
     assert response.json() == {"predictions": [" a b", " c"]}
+
+
+async def test_an_instance_may_be_a_conversation(client: httpx.AsyncClient, services: Services) -> None:
+    asked = {"messages": [{"role": "user", "content": "Where?"}]}
+    services.shard.pieces = ["In ", "Paris"]
+    response = await client.post("/vertex", json={"instances": [asked]})
+    assert response.json() == {"predictions": ["In Paris"]}
+
+
+async def test_a_called_tool_is_predicted_as_json(client: httpx.AsyncClient, services: Services) -> None:
+    tool = {"type": "function", "function": {"name": "get_time"}}
+    asked = {
+        "messages": [{"role": "user", "content": "When?"}],
+        "tools": [tool],
+        "tool_choice": "required",
+    }
+    services.shard.pieces = ['{"name": "get_time", "parameters": {}}']
+    (prediction,) = (await client.post("/vertex", json={"instances": [asked]})).json()["predictions"]
+    (call,) = json.loads(prediction)
+    assert call["function"] == {"name": "get_time", "arguments": "{}"}
 
 
 async def test_without_instances_there_is_nothing_to_predict(client: httpx.AsyncClient) -> None:

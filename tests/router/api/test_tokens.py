@@ -33,3 +33,14 @@ async def test_what_cannot_be_split_is_refused(client: httpx.AsyncClient, servic
     assert (await client.post("/tokenize", json=nothing)).status_code == 422
     await services.stop_shard()
     assert (await client.post("/tokenize", json={"inputs": "a"})).status_code == 424
+
+
+async def test_a_conversation_is_told_as_the_prompt_that_it_makes(client: httpx.AsyncClient) -> None:
+    tool = {"type": "function", "function": {"name": "get_time"}}
+    body = {"messages": [{"role": "user", "content": "When is it?"}], "tools": [tool]}
+    answer = (await client.post("/chat_tokenize", json=body)).json()
+    text = answer["templated_text"]
+    assert "When is it?" in text
+    assert "get_time" in text
+    assert "".join(token["text"] for token in answer["tokenize_response"]) == text
+    assert answer["tokenize_response"][0]["id"] == 10

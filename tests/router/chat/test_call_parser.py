@@ -49,9 +49,7 @@ def told(pieces: list[Piece]) -> tuple[str, list[tuple[str, str]]]:
 
 @given(
     name=st.sampled_from(sorted(FORMATS)),
-    before=st.sampled_from(
-        ["", "Let me see.\n\n", "{", '{"name": "get', "<tool", "[TOOL_CALLS", "<tool_call"]
-    ),
+    before=st.sampled_from(["", "Let me see.\n\n", "{", '{"name": ', "<tool", "[TOOL_CALLS", "<tool_call"]),
     count=st.integers(0, 3),
     cuts=st.lists(st.integers(0, 400), max_size=12),
 )

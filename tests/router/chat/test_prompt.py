@@ -193,7 +193,7 @@ def test_a_tool_s_arguments_are_its_schema_and_an_object(model: Models) -> None:
 @pytest.mark.parametrize(
     ("name", "required", "free_text", "triggers"),
     [
-        ("smollm2", False, "before", ()),
+        ("smollm2", False, "before", ('{"name": "',)),
         ("smollm2", True, "nowhere", ()),
         ("qwen", False, "before", ("<tool_call>",)),
         ("qwen", True, "before", ("<tool_call>",)),  # behind its reasoning
