@@ -14,6 +14,7 @@ from router.metrics import Metrics
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 Whitespace = Literal["single", "compact", "flexible"]
 FreeText = Literal["anywhere", "before", "nowhere"]
+Complete = Literal["auto", "required", "off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +138,8 @@ class GenerationRequest:
     """Whether to tell the tokens of the prompt, with what the model thinks of them."""
     add_special_tokens: bool = True
     """Whether the prompt gets the special tokens that go around it; a chat template has written them."""
+    complete: Complete = "auto"
+    """Whether an answer with a grammar ends in time: if it can, or else the request is refused, or never."""
 
 
 class Token(NamedTuple):

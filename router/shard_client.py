@@ -13,6 +13,7 @@ import numpy as np
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from router.generation import (
     CompiledGrammar,
+    Complete,
     Completion,
     FinishReason,
     GenerationRequest,
@@ -33,6 +34,15 @@ FINISH_REASONS: Mapping[int, FinishReason] = MappingProxyType(
         generation_pb2.FINISH_REASON_LENGTH: "length",
         generation_pb2.FINISH_REASON_EOS_TOKEN: "eos_token",
         generation_pb2.FINISH_REASON_STOP_SEQUENCE: "stop_sequence",
+    }
+)
+
+
+COMPLETE: Mapping[Complete, generation_pb2.Complete] = MappingProxyType(
+    {
+        "auto": generation_pb2.COMPLETE_AUTO,
+        "required": generation_pb2.COMPLETE_REQUIRED,
+        "off": generation_pb2.COMPLETE_OFF,
     }
 )
 
@@ -145,6 +155,7 @@ def _message(request: GenerationRequest, grammar: CompiledGrammar | None) -> gen
             exclude_stop=request.exclude_stop,
             stop_tokens=request.stop_tokens,
             ignore_eos=request.ignore_eos,
+            complete=COMPLETE[request.complete],
         ),
         truncate=request.truncate,
         automaton=automaton_pb2.Automaton.FromString(grammar.automaton) if grammar else None,

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from protos import automaton_pb2
 from protos.automaton import Automaton, Configuration
 from protos.errors import GenerationError
+from shard.needs import Needs
+from shard.reach import Reach, most_bytes
+from shard.shortcut import find_shortcut
 from shard.trie import Index
 from shard.vocabulary import Vocabulary
 from shard.walk import Walk
@@ -24,10 +27,13 @@ class Grammar:
         self.number = number
         self.message = message
         self.automaton = Automaton.from_message(message)
+        self.start = Configuration(self.automaton.start)
         self.num_bytes = self.automaton.transitions.nbytes
         """Memory that its table takes."""
         self._vocabulary = vocabulary
         self._walk = Walk(vocabulary.trie, self.automaton)
+        self.needs = Needs(self.automaton, vocabulary)
+        self._searched = False
 
     def read(self, configuration: Configuration, token_id: int) -> Configuration | None:
         """The configuration after one more token, or None if that token ended the answer.
@@ -50,23 +56,45 @@ class Grammar:
             following = stepped
         return following
 
-    def mask(self, configuration: Configuration) -> Mask:
-        """Compute the tokens that are allowed in a configuration.
+    def survey(self, configuration: Configuration) -> tuple[Mask, int]:
+        """Compute the tokens that are allowed in a configuration, and how far they may lead from the end.
+
+        That is the most tokens that the answer may need after one of them, if every byte took a token.
 
         Raises:
-            GenerationError: there are none.
+            GenerationError: none are allowed.
         """
         vocabulary = self._vocabulary
-        begins, ends = self._walk.allowed(configuration)
+        visits = self._walk.visits(configuration)
+        begins, ends = self._walk.ranges(visits)
         may_end = self.automaton.ends(configuration)
         if not len(begins) and not may_end:
             raise GenerationError(self._dead_end(configuration))
         allowed = self._allowed(begins, ends)
         if may_end:
             allowed[list(vocabulary.eos_ids)] = True
-        mask = np.packbits(allowed, bitorder="little").view(np.int32)
-        mask.setflags(write=False)
-        return mask
+        return _packed(allowed), most_bytes(configuration, visits, self.needs, vocabulary)
+
+    def look_for_shortcut(self) -> None:
+        """Let `needs` know, from now on, of an answer of fewer tokens than the one with the fewest bytes."""
+        if not self._searched:
+            self._searched = True
+            self.needs.learn(*find_shortcut(self.start, self._walk, self.needs, self._vocabulary))
+
+    def reach(self, configuration: Configuration) -> Reach:
+        """How many tokens the answer needs after each one that is allowed."""
+        return Reach(configuration, self._walk.visits(configuration), self.needs, self._vocabulary)
+
+    def mask_within(self, configuration: Configuration, reach: Reach, limit: int) -> Mask:
+        """The tokens that are allowed and after which the answer needs at most `limit` more.
+
+        There are some if the configuration itself needs at most one more than that.
+        """
+        allowed = np.zeros_like(self._vocabulary.is_text)
+        allowed[reach.within(limit)] = True
+        if self.automaton.ends(configuration):
+            allowed[list(self._vocabulary.eos_ids)] = True
+        return _packed(allowed)
 
     def _allowed(self, begins: Index, ends: Index) -> NDArray[np.bool_]:
         """Ranges of ranks as one flag an id, padded to whole words."""
@@ -87,3 +115,9 @@ class Grammar:
             "the grammar asks for what no token of this model's vocabulary spells: "
             f"the next byte must be {', '.join(asked[:8])}{' ...' if len(asked) > 8 else ''}"
         )
+
+
+def _packed(allowed: NDArray[np.bool_]) -> Mask:
+    mask = np.packbits(allowed, bitorder="little").view(np.int32)
+    mask.setflags(write=False)
+    return mask

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import dataclass
 from itertools import count
 
 from protos import automaton_pb2
 from protos.automaton import Configuration
+from shard.deadline import Budget, Deadline, choose_deadline
 from shard.grammar import Grammar, Mask
+from shard.reach import Reach
 from shard.vocabulary import Vocabulary
+
+
+@dataclass
+class _Row:
+    """What is known of one configuration; what only answers near their end ask for, once one has."""
+
+    mask: Mask
+    most_bytes: int
+    reach: Reach | None = None
 
 
 class GrammarMasks:
@@ -29,21 +41,24 @@ class GrammarMasks:
         self._max_table_bytes = max_table_bytes
         self._max_rows = max_rows
         self._grammars: OrderedDict[str, Grammar] = OrderedDict()
-        self._masks: OrderedDict[tuple[int, Configuration], Mask] = OrderedDict()
+        self._rows: OrderedDict[tuple[int, Configuration], _Row] = OrderedDict()
         self._numbers = count()
         self.first_visits = 0
         """How many masks had to be computed."""
 
-    def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Constraint:
-        """A new answer that must match the automaton.
+    def constraint(
+        self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None = None
+    ) -> Constraint:
+        """A new answer that must match the automaton, and do so before its budget is spent if it has one.
 
         Args:
             message: the automaton.
             automaton_id: the name by which it may be known already, or "". It is believed only if what is
                 known by that name equals `message`.
+            budget: the tokens that the answer may have; None lets it be cut off anywhere.
 
         Raises:
-            InvalidRequestError: the automaton is damaged.
+            InvalidRequestError: the automaton is damaged, or a required budget is too small.
         """
         name = automaton_id or hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
         # Taken out and put back last: single steps, so that another thread never meets a gap between them.
@@ -52,20 +67,31 @@ class GrammarMasks:
             grammar = Grammar(next(self._numbers), message, self._vocabulary)
         self._grammars[name] = grammar
         self._drop_oldest_grammars()
-        return Constraint(self, grammar)
+        deadline = choose_deadline(grammar, budget) if budget else None
+        return Constraint(self, grammar, deadline)
 
-    def mask(self, grammar: Grammar, configuration: Configuration) -> Mask:
-        """The mask of a configuration of one of the grammars. Raises what `Grammar.mask` raises."""
+    def mask(self, grammar: Grammar, configuration: Configuration, deadline: Deadline | None) -> Mask:
+        """The mask of a configuration of one of the grammars. Raises what `Grammar.survey` raises."""
+        row = self._row(grammar, configuration)
+        if deadline is None or row.most_bytes <= deadline.limit:
+            return row.mask
+        if row.reach is None or row.reach.version != grammar.needs.version:
+            row.reach = grammar.reach(configuration)
+        if row.reach.most <= deadline.limit:
+            return row.mask
+        return grammar.mask_within(configuration, row.reach, deadline.limit)
+
+    def _row(self, grammar: Grammar, configuration: Configuration) -> _Row:
         key = (grammar.number, configuration)
-        mask = self._masks.get(key)
-        if mask is None:
+        row = self._rows.get(key)
+        if row is None:
             self.first_visits += 1
-            mask = self._masks[key] = grammar.mask(configuration)
-            if len(self._masks) > self._max_rows:
-                self._masks.popitem(last=False)
+            row = self._rows[key] = _Row(*grammar.survey(configuration))
+            if len(self._rows) > self._max_rows:
+                self._rows.popitem(last=False)
         else:
-            self._masks.move_to_end(key)
-        return mask
+            self._rows.move_to_end(key)
+        return row
 
     def _drop_oldest_grammars(self) -> None:
         """Their masks age out by themselves: the number of a grammar is never used again."""
@@ -78,10 +104,11 @@ class GrammarMasks:
 class Constraint:
     """Where one answer stands in its grammar: all tokens so far were allowed, each where it came."""
 
-    def __init__(self, masks: GrammarMasks, grammar: Grammar) -> None:
+    def __init__(self, masks: GrammarMasks, grammar: Grammar, deadline: Deadline | None) -> None:
         self._masks = masks
         self._grammar = grammar
-        self._configuration = Configuration(grammar.automaton.start)
+        self._configuration = grammar.start
+        self._deadline = deadline
         self.finished = False
         """Whether an end-of-sequence token has been taken: nothing may follow."""
 
@@ -94,7 +121,7 @@ class Constraint:
         """
         if self.finished:
             raise ValueError("the answer has finished")
-        return self._masks.mask(self._grammar, self._configuration)
+        return self._masks.mask(self._grammar, self._configuration, self._deadline)
 
     def advance(self, token_id: int) -> None:
         """Take the next token of the answer.
@@ -109,3 +136,5 @@ class Constraint:
             self.finished = True
         else:
             self._configuration = following
+        if self._deadline is not None:
+            self._deadline = self._deadline.after(1)

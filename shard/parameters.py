@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from protos import generation_pb2
 from protos.errors import InvalidRequestError
+from shard.deadline import Budget
 from shard.sequence import Sampling, Watermark
 
 MAX_STOP_STRINGS = 64
@@ -139,6 +140,22 @@ def parse_min_new_tokens(message: generation_pb2.Stopping, *, max_new_tokens: in
     fewest = message.min_new_tokens
     _insist([(fewest <= max_new_tokens, f"`min_new_tokens` must be <= {max_new_tokens}. Given: {fewest}")])
     return fewest
+
+
+def parse_budget(request: generation_pb2.GenerateRequest, *, max_new_tokens: int) -> Budget | None:
+    """Within how many tokens the answer must have matched its grammar; None if it may be cut off.
+
+    Raises:
+        InvalidRequestError: an answer without a grammar is required to match it, or `complete` is unknown.
+    """
+    complete = request.stopping.complete
+    if complete not in generation_pb2.Complete.values():
+        raise InvalidRequestError(f"`complete` is {complete}, which is not known")
+    required = complete == generation_pb2.COMPLETE_REQUIRED
+    if required and not request.HasField("automaton"):
+        raise InvalidRequestError("`complete` cannot be required without a grammar")
+    off = complete == generation_pb2.COMPLETE_OFF
+    return None if off else Budget(tokens=max_new_tokens, required=required)
 
 
 def parse_truncate(request: generation_pb2.GenerateRequest, *, max_input_tokens: int) -> int | None:

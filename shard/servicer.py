@@ -14,6 +14,7 @@ from grpc.aio import ServicerContext
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from protos.errors import InvalidRequestError
 from shard.answer import Answer
+from shard.deadline import Budget
 from shard.detokenizer import Detokenizer
 from shard.engine import Engine
 from shard.limits import Limits
@@ -21,6 +22,7 @@ from shard.messages import Messages
 from shard.parameters import (
     answer_seed,
     parse_adapter,
+    parse_budget,
     parse_max_new_tokens,
     parse_min_new_tokens,
     parse_n,
@@ -57,7 +59,9 @@ class Grammars(Protocol):
     @property
     def first_visits(self) -> int: ...
 
-    def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Constraint: ...
+    def constraint(
+        self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None
+    ) -> Constraint: ...
 
 
 class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
@@ -152,8 +156,9 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         new = self._limits.max_new_tokens(input_tokens=len(token_ids), asked=asked)
         fewest = parse_min_new_tokens(request.stopping, max_new_tokens=new)
         sampling = replace(sampling, min_new_tokens=fewest)
+        budget = parse_budget(request, max_new_tokens=new)
         return [
-            await self._member(request, token_ids, sampling, new, adapter=adapter, index=index)
+            await self._member(request, token_ids, sampling, new, budget, adapter=adapter, index=index)
             for index in range(count)
         ]
 
@@ -181,6 +186,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         token_ids: list[int],
         sampling: Sampling,
         max_new_tokens: int,
+        budget: Budget | None,
         *,
         adapter: str | None,
         index: int,
@@ -188,7 +194,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         constraint = None
         if request.HasField("automaton"):
             constraint = await asyncio.to_thread(
-                self._grammars.constraint, request.automaton, request.automaton_id
+                self._grammars.constraint, request.automaton, request.automaton_id, budget
             )
         sequence = Sequence(
             token_ids,

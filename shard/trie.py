@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shard.utf8 import MALFORMED, UTF8, WHOLE
+from shard.utf8 import MALFORMED, MISSING, UTF8, WHOLE
 
 Index = NDArray[np.intp]
 
@@ -42,6 +43,10 @@ class Trie:
     """(nodes,): rank after the last token that begins with the node's string."""
     characters: Index
     """(nodes,): characters in the node's string; -1 if it is not whole characters of UTF-8."""
+    begun: Index
+    """(nodes,): the same with one that is cut off at the end; meaningless if the string is malformed."""
+    missing: Index
+    """(nodes,): bytes that a character lacks which is cut off at the end; meaningless likewise."""
     height: Index
     """(nodes,): the most characters that a token has from the node on: counted are those that begin with the
     node's own byte or below it, characters that the token's end cuts off included."""
@@ -50,6 +55,8 @@ class Trie:
     This and `height` mean something only where the node's byte begins a character."""
     token_ids: Index
     """(tokens,): the id of the token of each rank. Several ids may share the same bytes."""
+    node_of: Index
+    """(tokens,): the node that the token of each rank equals."""
     size: Index
     """(nodes,): nodes below."""
     commonest_byte: int
@@ -63,9 +70,11 @@ class Trie:
         levels = _levels([texts[i] for i in ids])
         byte, parent, begin, own_end, end = (np.concatenate(column) for column in zip(*levels, strict=True))
         sizes = [len(level.byte) for level in levels]
-        left, characters = _characters(byte, parent, sizes)
+        left, begun = _characters(byte, parent, sizes)
         height, onward, size = _summaries(byte, parent, sizes, left)
         num_children = np.bincount(parent[1:], minlength=len(parent))
+        node_of = np.empty(len(ids), dtype=np.intp)
+        node_of[expanded(begin, own_end)] = np.arange(len(byte)).repeat(own_end - begin)
         return cls(
             byte=byte,
             first_child=1 + np.cumsum(num_children) - num_children,
@@ -73,21 +82,40 @@ class Trie:
             begin=begin,
             own_end=own_end,
             end=end,
-            characters=characters,
+            characters=np.where(left == WHOLE, begun, -1),
+            begun=begun,
+            missing=MISSING[left],
             height=height,
             onward=onward,
             size=size,
             token_ids=np.array(ids, dtype=np.intp),
+            node_of=node_of,
             commonest_byte=int(np.bincount(byte[1:], minlength=128)[:128].argmax()),
         )
 
     def tokens(self, begins: Index, ends: Index) -> Index:
         """Ids of the tokens in ranges of ranks."""
-        lengths = ends - begins
-        stops = lengths.cumsum()
-        ranks = (begins - stops + lengths).repeat(lengths) + np.arange(lengths.sum())
-        ids: Index = self.token_ids.take(ranks)
+        ids: Index = self.token_ids.take(expanded(begins, ends))
         return ids
+
+    def child(self, node: int, byte: int) -> int:
+        """The node whose string is that of `node` and one byte more; 0 if there is none."""
+        first = int(self.first_child[node])
+        after = first + int(self.num_children[node])
+        child = bisect_left(self.byte.data, byte, first, after)
+        return child if child < after and self.byte[child] == byte else 0
+
+    def spells(self, node: int) -> bool:
+        """Whether a token equals the node's string."""
+        return bool(self.begin[node] < self.own_end[node])
+
+
+def expanded(begins: Index, ends: Index) -> Index:
+    """All numbers of the ranges, one range after the other."""
+    lengths = ends - begins
+    stops = lengths.cumsum()
+    numbers: Index = (begins - stops + lengths).repeat(lengths) + np.arange(lengths.sum())
+    return numbers
 
 
 class _Level(NamedTuple):
@@ -126,7 +154,7 @@ def _levels(texts: list[bytes]) -> list[_Level]:
 
 
 def _characters(byte: Index, parent: Index, sizes: list[int]) -> tuple[Index, Index]:
-    """What is left of a character after each node (a state of `UTF8`), and `Trie.characters`."""
+    """What is left of a character after each node (a state of `UTF8`), and those begun in its string."""
     left = np.zeros(len(byte), dtype=np.intp)
     begun = np.zeros(len(byte), dtype=np.intp)
     start = 1
@@ -135,7 +163,7 @@ def _characters(byte: Index, parent: Index, sizes: list[int]) -> tuple[Index, In
         left[level] = UTF8[left[parent[level]], byte[level]]
         begun[level] = begun[parent[level]] + (left[parent[level]] == WHOLE)
         start += size
-    return left, np.where(left == WHOLE, begun, -1)
+    return left, begun
 
 
 def _summaries(

@@ -42,3 +42,5 @@ def _table() -> NDArray[np.intp]:
 
 UTF8 = _table()
 """(9, 256): what is left of a character after one more byte."""
+MISSING = np.array([0, 1, 2, 3, 2, 2, 3, 3, 0], dtype=np.intp)
+"""(9,): bytes to the end of the character, by what is left of it."""

@@ -44,6 +44,13 @@ class Vocabulary:
         """Whether each id stands for text, padded to whole words of a mask."""
         self.is_text[self.trie.token_ids] = True
         self.is_text.setflags(write=False)
+        self.longest = max(map(len, filter(None, self.token_bytes)), default=0)
+        """Bytes of the longest token."""
+        spelled = (
+            byte for byte in range(256) if (node := self.trie.child(0, byte)) and self.trie.spells(node)
+        )
+        self.spelled_bytes = frozenset(spelled)
+        """The bytes that are a token each."""
 
     @classmethod
     def from_tokenizer(

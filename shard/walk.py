@@ -34,13 +34,27 @@ class Walk:
 
         Returns (begins, ends), [ranges] each: disjoint, non-empty ranges of ranks in `Trie.token_ids`.
         """
+        return self.ranges(self.visits(configuration))
+
+    def ranges(self, visits: Visits) -> tuple[Index, Index]:
+        """The tokens that a walk has found, as `allowed` returns them."""
+        trie = self._trie
+        nodes = np.fromiter((node for node, _ in visits.others), dtype=np.intp, count=len(visits.others))
+        own = np.concatenate([*(live.nodes for live in visits.levels), nodes])
+        begins = np.concatenate([trie.begin.take(own), trie.begin.take(visits.whole)])
+        ends = np.concatenate([trie.own_end.take(own), trie.end.take(visits.whole)])
+        filled = (begins < ends).nonzero()[0]
+        return begins.take(filled), ends.take(filled)
+
+    def visits(self, configuration: Configuration) -> Visits:
+        """Walk from `configuration`: what is read without dying, and where that leads."""
         trie = self._trie
         base = len(configuration.stack)
         path = self._runs.path(configuration.state, may_call=base < self._automaton.max_depth)
-        stacks = _Stacks(configuration.stack)
-        live = _Live(np.zeros(1, np.intp), np.full(1, configuration.state), np.full(1, base))
-        reached: list[Index] = []
-        covered: list[Index] = []
+        stacks = Stacks(configuration.stack)
+        live = Live(np.zeros(1, np.intp), np.full(1, configuration.state), np.full(1, base))
+        levels: list[Live] = []
+        covered: list[Index] = [live.nodes[:0]]
         while trie.size.take(live.nodes).sum() > FEW_NODES:
             nodes, parents = self._children(live.nodes)
             if path is not None:
@@ -49,13 +63,9 @@ class Walk:
                 walked = (~whole).nonzero()[0]
                 nodes, parents = nodes.take(walked), parents.take(walked)
             live = self._step(live, nodes, parents, stacks)
-            reached.append(live.nodes)
-        reached.append(np.array(self._read_one_by_one(live, stacks), dtype=np.intp))
-        own, whole = np.concatenate(reached), np.concatenate([live.nodes[:0], *covered])
-        begins = np.concatenate([trie.begin.take(own), trie.begin.take(whole)])
-        ends = np.concatenate([trie.own_end.take(own), trie.end.take(whole)])
-        filled = (begins < ends).nonzero()[0]
-        return begins.take(filled), ends.take(filled)
+            levels.append(live)
+        others = self._read_one_by_one(live, stacks)
+        return Visits(levels, others, np.concatenate(covered), path, stacks)
 
     def _children(self, nodes: Index) -> tuple[Index, Index]:
         """All children of the nodes, and for each the position of its parent in `nodes`."""
@@ -65,7 +75,7 @@ class Walk:
         offsets = self._trie.first_child.take(nodes) - stops + counts
         return offsets.take(parents) + np.arange(len(parents)), parents
 
-    def _whole(self, path: Path, live: _Live, base: int, nodes: Index, parents: Index) -> NDArray[np.bool_]:
+    def _whole(self, path: Path, live: Live, base: int, nodes: Index, parents: Index) -> NDArray[np.bool_]:
         """Which nodes are accepted unread, with all below: no token leaves the path after their parents."""
         trie = self._trie
         characters = trie.characters.take(live.nodes)
@@ -77,20 +87,20 @@ class Walk:
         whole: NDArray[np.bool_] = stays & on_path.take(parents)
         return whole
 
-    def _step(self, live: _Live, nodes: Index, parents: Index, stacks: _Stacks) -> _Live:
+    def _step(self, live: Live, nodes: Index, parents: Index, stacks: Stacks) -> Live:
         """Read the last byte of each of `nodes`; `parents` are positions in `live`. Keeps what lives."""
         byte_classes = self._classes.take(self._trie.byte.take(nodes))
         targets = self._table.take(live.states.take(parents) * self._num_classes + byte_classes)
         alive = targets.nonzero()[0]
         states = targets.take(alive).astype(np.intp)
-        live = _Live(nodes.take(alive), states, live.tops.take(parents.take(alive)))
+        live = Live(nodes.take(alive), states, live.tops.take(parents.take(alive)))
         if not (states.view(np.uintp) >= self._num_states).any():
             return live
         self._call_and_return(live, stacks)
         alive = states.nonzero()[0]
-        return _Live(live.nodes.take(alive), states.take(alive), live.tops.take(alive))
+        return Live(live.nodes.take(alive), states.take(alive), live.tops.take(alive))
 
-    def _call_and_return(self, live: _Live, stacks: _Stacks) -> None:
+    def _call_and_return(self, live: Live, stacks: Stacks) -> None:
         """Carry out, in place, those transitions among the states that are calls or returns."""
         automaton, states, tops = self._automaton, live.states, live.tops
         returning = (states >= self._num_states).nonzero()[0]
@@ -108,9 +118,10 @@ class Walk:
             states[calling] = np.where(fits, automaton.call_entries[call], DEAD)
             tops[calling] = stacks.push(top, automaton.call_rows[call])
 
-    def _read_one_by_one(self, live: _Live, stacks: _Stacks) -> list[int]:
-        """All nodes below that the automaton reaches alive."""
-        trie, reached = self._trie, []
+    def _read_one_by_one(self, live: Live, stacks: Stacks) -> list[tuple[int, Configuration]]:
+        """All nodes below that the automaton reaches alive, and where it is then."""
+        trie = self._trie
+        reached: list[tuple[int, Configuration]] = []
         pending = [
             (node, Configuration(state, stacks.rows(top)))
             for node, state, top in zip(*(each.tolist() for each in live), strict=True)
@@ -122,12 +133,12 @@ class Walk:
             for child, byte in zip(children, trie.byte[first : children.stop].tolist(), strict=True):
                 following = self._automaton.step(configuration, byte)
                 if following is not None:
-                    reached.append(child)
+                    reached.append((child, following))
                     pending.append((child, following))
         return reached
 
 
-class _Live(NamedTuple):
+class Live(NamedTuple):
     """The nodes of one level that the automaton reaches alive, its states there, its stacks' numbers."""
 
     nodes: Index
@@ -135,7 +146,21 @@ class _Live(NamedTuple):
     tops: Index
 
 
-class _Stacks:
+class Visits(NamedTuple):
+    """What a walk has found."""
+
+    levels: list[Live]
+    """The nodes that were read level by level."""
+    others: list[tuple[int, Configuration]]
+    """Those that were read one by one, each with the configuration after it."""
+    whole: Index
+    """Nodes that are accepted unread, with all below: every character in them follows `path`."""
+    path: Path | None
+    stacks: Stacks
+    """Those of `levels`. The walk began with the one whose number is its depth."""
+
+
+class Stacks:
     """Stacks that share what lies below their tops: number 0 is the empty one.
 
     They last for one walk. Equal stacks may get different numbers, but popping gives back the very number
@@ -147,6 +172,11 @@ class _Stacks:
         self.depth = np.arange(len(rows) + 1)
         self.rest = self.depth - 1
         self.row = np.array([0, *rows], dtype=np.intp)
+
+    @property
+    def count(self) -> int:
+        """Numbers given so far."""
+        return len(self.row)
 
     def push(self, tops: Index, rows: NDArray[np.int32]) -> Index:
         """The stacks `tops` with one more row on each."""

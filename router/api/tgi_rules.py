@@ -52,6 +52,7 @@ def to_generation(body: GenerateRequest, *, limits: Limits, streaming: bool) -> 
         stop=tuple(parameters.stop or ()),
         truncate=parameters.truncate,
         grammar=tgi_grammar(parameters.grammar) if parameters.grammar else None,
+        complete=parameters.complete or "auto",
         adapter_id=parameters.adapter_id,
         n=parameters.best_of or 1,
         top_n_tokens=parameters.top_n_tokens or 0,

@@ -7,7 +7,7 @@ from pydantic import Field
 from router.api.body import Body, JsonObject, Strings
 from router.api.grammars import GrammarType
 from router.api.numbers import Float32, Int32, UInt32, UInt64
-from router.generation import FinishReason
+from router.generation import Complete, FinishReason
 
 
 class GenerateParameters(JsonObject):
@@ -51,6 +51,9 @@ class GenerateParameters(JsonObject):
     """Return this many of the most likely tokens at each step."""
     grammar: GrammarType | None = Field(default=None, examples=[None])
     """What the answer must match."""
+    complete: Complete | None = Field(default=None, examples=["auto"])
+    """Whether an answer that must match a grammar ends before `max_new_tokens` cuts it off: `auto` (the
+    default) if any such answer fits, `required` or the request is refused, `off` not."""
     adapter_id: str | None = Field(default=None, examples=[None])
     """The LoRA adapter to generate with, by the name that it was given at start."""
 

@@ -69,6 +69,7 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
         top_n_tokens=3,
         prefill_logprobs=True,
         adapter_id="poems",
+        complete="required",
     )
     automaton = automaton_pb2.Automaton(format_version=1, start=7)
     grammar = CompiledGrammar(id="the-id", automaton=automaton.SerializeToString(), origin="compiled")
@@ -98,6 +99,7 @@ async def test_what_is_asked_for_reaches_the_shard(services: Services, shard: Sh
                 exclude_stop=True,
                 stop_tokens=[1, 2],
                 ignore_eos=True,
+                complete=generation_pb2.COMPLETE_REQUIRED,
             ),
             truncate=9,
             automaton=automaton,

@@ -26,6 +26,7 @@ from protos.errors import InvalidRequestError
 from protos.server import Server
 from shard.answer import Sampled
 from shard.blocks import Blocks
+from shard.deadline import Budget
 from shard.engine import Engine
 from shard.limits import Limits
 from shard.scheduler import Scheduler
@@ -120,7 +121,9 @@ class Spellings:
 
     first_visits = 0
 
-    def constraint(self, message: automaton_pb2.Automaton, automaton_id: str) -> Spelling:
+    def constraint(
+        self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None
+    ) -> Spelling:
         if automaton_id == "damaged":
             raise InvalidRequestError("automaton: damaged")
         return Spelling(automaton_id)

@@ -10,9 +10,11 @@ import pytest
 
 from protos import automaton_pb2, generation_pb2
 from protos.errors import InvalidRequestError
+from shard.deadline import Budget
 from shard.parameters import (
     answer_seed,
     parse_adapter,
+    parse_budget,
     parse_max_new_tokens,
     parse_min_new_tokens,
     parse_n,
@@ -197,3 +199,31 @@ def test_an_adapter_is_one_that_is_loaded() -> None:
 def test_an_adapter_that_is_not_loaded_is_refused_by_name(name: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"`adapter_id` '{name}' is not loaded. .* none"):
         parse_adapter(generation_pb2.GenerateRequest(adapter_id=name), loaded=())
+
+
+@pytest.mark.parametrize(
+    ("complete", "budget"),
+    [
+        (generation_pb2.COMPLETE_AUTO, Budget(tokens=9)),
+        (generation_pb2.COMPLETE_REQUIRED, Budget(tokens=9, required=True)),
+        (generation_pb2.COMPLETE_OFF, None),
+    ],
+)
+def test_complete_says_what_becomes_of_an_answer_whose_tokens_run_out(
+    complete: generation_pb2.Complete, budget: Budget | None
+) -> None:
+    stopping = generation_pb2.Stopping(complete=complete)
+    request = generation_pb2.GenerateRequest(stopping=stopping, automaton=automaton_pb2.Automaton())
+    assert parse_budget(request, max_new_tokens=9) == budget
+
+
+def test_nothing_but_a_grammar_can_be_required_to_be_matched() -> None:
+    stopping = generation_pb2.Stopping(complete=generation_pb2.COMPLETE_REQUIRED)
+    with pytest.raises(InvalidRequestError, match=r"^`complete` cannot be required without a grammar$"):
+        parse_budget(generation_pb2.GenerateRequest(stopping=stopping), max_new_tokens=9)
+
+
+def test_a_complete_of_the_future_is_refused() -> None:
+    stopping = generation_pb2.Stopping.FromString(b"\x38\x09")
+    with pytest.raises(InvalidRequestError, match=r"^`complete` is 9, which is not known$"):
+        parse_budget(generation_pb2.GenerateRequest(stopping=stopping), max_new_tokens=9)

@@ -84,6 +84,7 @@ MISTYPED: list[tuple[str, Any]] = [
     *product(["stop"], ["a", [1], [None]]),
     *product(["grammar"], ["json", []]),
     ("adapter_id", 1),
+    *product(["complete"], [True, "always", []]),
 ]
 
 

@@ -174,6 +174,7 @@ def test_every_supported_parameter_is_handed_on() -> None:
             "seed": 0,
             "grammar": {"type": "regex", "value": "a+"},
             "adapter_id": "poems",
+            "complete": "required",
         }
     )
     assert wanted == GenerationRequest(
@@ -196,4 +197,5 @@ def test_every_supported_parameter_is_handed_on() -> None:
         truncate=9,
         grammar=Regex(pattern="a+"),
         adapter_id="poems",
+        complete="required",
     )
