@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from router.api.body import Body
+from router.api.openai_schema import Usage
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 
@@ -71,15 +72,6 @@ class ChatChoice(Body):
     logprobs: Logprobs | None
     """null unless asked for."""
     finish_reason: FinishReason
-
-
-class Usage(Body):
-    """What was read and written."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    """Those of all answers."""
-    total_tokens: int
 
 
 class ChatCompletion(Body):

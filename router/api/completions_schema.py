@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from router.api.body import Body, Strings
 from router.api.numbers import UInt32
-from router.api.openai_schema import OpenAIParameters
+from router.api.openai_schema import OpenAIParameters, Usage
 
 
 def _prompts(value: Any) -> Any:
@@ -66,15 +66,6 @@ class CompletionChoice(Body):
     finish_reason: Literal["stop", "length"]
 
 
-class Usage(Body):
-    """What a request cost, in tokens."""
-
-    prompt_tokens: int
-    """Of each prompt once."""
-    completion_tokens: int
-    total_tokens: int
-
-
 class Completion(Body):
     """The answer of POST /v1/completions."""
 
@@ -88,7 +79,7 @@ class Completion(Body):
     usage: Usage
 
 
-class ChunkChoice(Body):
+class CompletionChunkChoice(Body):
     """A piece of one answer."""
 
     index: int
@@ -106,7 +97,7 @@ class CompletionChunk(Body):
     created: int
     model: str
     system_fingerprint: str
-    choices: list[ChunkChoice]
+    choices: list[CompletionChunkChoice]
     """One, or none on the event that has the usage of the whole request."""
     usage: Usage | None
     """Of one answer on its last piece; with `include_usage`, of all on an event of its own instead."""

@@ -11,7 +11,7 @@ from router.generation import PrefillToken, TokenEvent
 
 
 class ChoiceWriter:
-    """Writes one choice as `ChunkChoice` objects, one for each event of its answer."""
+    """Writes one choice as `CompletionChunkChoice` objects, one for each event of its answer."""
 
     def __init__(self, index: int, *, echo: str | None, with_logprobs: bool) -> None:
         self._index = index

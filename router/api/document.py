@@ -48,6 +48,7 @@ def _hoist(node: Any, components: dict[str, Any]) -> None:
             _hoist(each, components)
     elif isinstance(node, dict):
         for name, schema in node.pop("$defs", {}).items():
-            components.setdefault(name, schema)
+            if components.setdefault(name, schema) != schema:
+                raise ValueError(f"two schemas of the OpenAPI document are called {name}")
         for each in node.values():
             _hoist(each, components)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from router.api.body import JsonObject, Strings
+from router.api.body import Body, JsonObject, Strings
 from router.api.grammars import Constraints
 from router.api.numbers import Float32, Int32, UInt32
 
@@ -66,3 +66,12 @@ class OpenAIParameters(Constraints):
     """Only with `stream`."""
     user: str | None = None
     """Not used."""
+
+
+class Usage(Body):
+    """What a request cost, in tokens."""
+
+    prompt_tokens: int
+    """Of each prompt once."""
+    completion_tokens: int
+    total_tokens: int
