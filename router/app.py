@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from router.api import document, openai_rules
 from router.api.body import shown
@@ -21,6 +22,7 @@ from router.api.ops import OpsRoutes
 from router.api.tgi import TgiRoutes
 from router.api.tgi_rules import Limits
 from router.api.tokens import TokenRoutes
+from router.api_key import ApiKey
 from router.errors import ErrorResponse, RequestError, http_error, tgi_error
 from router.generation import Generations, Generator, GrammarCompiler
 from router.metrics import Metrics
@@ -89,6 +91,14 @@ def create_app(*, grammars: GrammarCompiler, generator: Generator, settings: Set
     app.include_router(hosted.router)
     app.include_router(ops.router)
     document.complete(app)
+    if settings.api_key is not None:
+        app.add_middleware(ApiKey, key=settings.api_key.get_secret_value())
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_allow_origin,
+        allow_methods=("GET", "POST"),
+        allow_headers=("authorization", "content-type"),
+    )
     app.add_exception_handler(RequestError, _failed)
     app.add_exception_handler(RequestValidationError, _mistyped)
     app.add_exception_handler(HTTPException, _refused)

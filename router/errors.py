@@ -111,6 +111,7 @@ def tgi_error(failure: RequestError) -> tuple[int, ErrorResponse]:
 HTTP_TYPES: Mapping[int, str] = MappingProxyType(
     {
         400: "bad_request",
+        401: "unauthorized",
         404: "not_found",
         405: "method_not_allowed",
         413: "payload_too_large",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     """The most prompts of a request to /v1/completions."""
     payload_limit: int = Field(default=2_000_000, gt=0)
     """The largest request body, in bytes; a larger one is refused with 413."""
+    api_key: SecretStr | None = None
+    """What callers must send as `Authorization: Bearer KEY`; unset, anyone may call."""
+    cors_allow_origin: tuple[str, ...] = ("*",)
+    """The origins whose pages may call, as a JSON list; `*` is any."""
     compile_seconds: float = Field(default=15.0, gt=0)
     """How long the grammar service may take to answer; it limits the compilation itself to less."""
     drain_seconds: float = Field(default=30.0, ge=0)

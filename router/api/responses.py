@@ -14,6 +14,7 @@ from router.errors import ErrorResponse
 
 NEVER_READ = {
     400: "Malformed JSON",
+    401: "The API key is missing or wrong",
     413: "The body is too large",
     415: "The body is not application/json",
     422: "Input validation error",
