@@ -56,12 +56,14 @@ class Loaded(NamedTuple):
 
 def main() -> None:
     """Serve until SIGTERM. Exits with a message if the settings or the model do not allow it."""
+    settings, place = Settings(), Place()
     logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        level=logging.ERROR if place.rank else logging.INFO,  # all ranks say the same, rank 0 says it
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     if not sys.stderr.isatty():
         transformers_logging.disable_progress_bar()
-    settings, place = Settings(), Place()
     try:
         _run(settings, place)
     except (AdapterError, CheckpointError, UnsupportedModelError, LimitError, RankError, ValueError) as error:
@@ -152,8 +154,7 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
     """Load and check the model: on every rank at once, the same way."""
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
-    if not ranks.rank:
-        logger.info("loading the weights of %s as %s on %s", checkpoint.name, _name(dtype), device)
+    logger.info("loading the weights of %s as %s on %s", checkpoint.name, _name(dtype), device)
     network = checkpoint.load_network(dtype=dtype, device=device, ranks=ranks.size)
     positions: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
     runner = choose_runner(
@@ -182,8 +183,12 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
     if adapters.names and (ranks.size > 1 or not runner.paged):
         raise ValueError("SHARD_LORA_ADAPTERS: adapters need a model over the paged cache, on one rank")
     runner.model.adapt(adapters)
-    if not ranks.rank:
-        logger.info("ready: %d tokens of cache, %d a request", runner.cache_tokens, limits.max_total_tokens)
+    logger.info(
+        "ready: %d tokens of cache, of %d bytes each a rank; %d tokens a request",
+        runner.cache_tokens,
+        runner.footprint.per_token,
+        limits.max_total_tokens,
+    )
     return Loaded(network, runner, limits, adapters)
 
 

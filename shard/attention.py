@@ -183,6 +183,8 @@ def paged_attention(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, is_causal=is_causal, **kwargs
         )
+    if attention_mask is not None:
+        raise NotImplementedError("a mask of the model's own")
     if position_bias is not None:
         raise NotImplementedError("position bias")
     variant = Variant(

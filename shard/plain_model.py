@@ -47,9 +47,10 @@ class Reading(NamedTuple):
 
 @dataclass
 class _Memory:
-    """What the model knows of one sequence, and the tokens that it has yet to read."""
+    """What the model knows of one sequence: of how many tokens; and those that it has yet to read."""
 
     cache: Any = None
+    read: int = 0
     unread: list[int] = field(default_factory=list)
 
 
@@ -60,22 +61,26 @@ class PlainModel(SamplingModel):
     transformers' interface. A sequence has a cache for as long as it owns blocks.
     """
 
-    def __init__(self, network: PreTrainedModel, *, continues: bool) -> None:
+    def __init__(self, network: PreTrainedModel, *, continues: bool, positioned: bool) -> None:
         """Run `network`, whose attention must be its own.
 
         Args:
             continues: whether it can read several tokens on top of a cache. A model that cannot (its
                 recurrent kernels begin from nothing) reads a prompt at once when its last slice comes, and
                 all later tokens one by one.
+            positioned: whether to tell it the positions of tokens. Some models that do without find wrong
+                ones, some count differently.
 
         Raises:
             UnsupportedModelError: it keeps nothing from one forward pass to the next.
         """
-        names = [name for name in CACHE_NAMES if name in inspect.signature(network.forward).parameters]
+        parameters = inspect.signature(network.forward).parameters
+        names = [name for name in CACHE_NAMES if name in parameters]
         if not names:
             raise UnsupportedModelError(network, "it keeps nothing from one forward pass to the next")
         self._network: Any = network
         self._continues = continues
+        self._positioned = positioned and "position_ids" in parameters
         self._cache_name = names[0]
         self._keep = {"logits_to_keep": 1} if keeps_logits(network) else {}
         self._fresh = count()
@@ -134,13 +139,20 @@ class PlainModel(SamplingModel):
     def _read_on(self, memory: _Memory) -> Tensor:
         """Read the unread tokens; (vocabulary,) logits after the last of them."""
         for piece in self._pieces(memory):
-            token_ids = torch.tensor([piece], device=self._network.device)
-            known = {} if memory.cache is None else {self._cache_name: memory.cache}
-            output = self._network(input_ids=token_ids, use_cache=True, **known, **self._keep)
-            memory.cache = getattr(output, self._cache_name)
+            stop = memory.read + len(piece)
+            inputs = {"input_ids": self._row(piece)}
+            if self._positioned:
+                inputs["position_ids"] = self._row(range(memory.read, stop))
+            if memory.cache is not None:
+                inputs[self._cache_name] = memory.cache
+            output = self._network(**inputs, use_cache=True, **self._keep)
+            memory.cache, memory.read = getattr(output, self._cache_name), stop
         memory.unread = []
         logits: Tensor = output.logits[0, -1]
         return logits
+
+    def _row(self, numbers: Iterable[int]) -> Tensor:
+        return torch.tensor([list(numbers)], device=self._network.device)
 
     def _pieces(self, memory: _Memory) -> Iterator[list[int]]:
         if self._continues or memory.cache is None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+from itertools import product
 
 from transformers import PreTrainedModel
 
@@ -27,6 +28,10 @@ class Runner:
     """What computes the attention."""
     paged: bool
     """Whether sequences share what they keep, in blocks of a cache."""
+    reason: str
+    """Why it is not run over the paged cache, if it is not."""
+    footprint: Footprint
+    """What a token takes: on one rank of several, its part."""
     cache_tokens: int
     """Tokens that there is room for."""
     vocabulary_size: int
@@ -70,11 +75,14 @@ def choose_runner(
         type(network).__name__,
         paged_error.why,
     )
+    footprint = model.footprint()
     return Runner(
         model=model,
         attention=f"{own_attention}, a cache for each sequence",
         paged=False,
-        cache_tokens=room(model.footprint()),
+        reason=paged_error.why,
+        footprint=footprint,
+        cache_tokens=room(footprint),
         vocabulary_size=check.vocabulary_size,
     )
 
@@ -97,22 +105,32 @@ def _paged(
     small = model(sum(CHUNKS))[0]
     choose_forward(network, forward, verify=lambda: check.verify(small, block_size=block_size))
     per_token = sum(shape.bytes_per_token for shape in shapes.values())
-    checked, cache = model(room(Footprint(per_token=per_token, per_sequence=0)))
+    footprint = Footprint(per_token=per_token, per_sequence=0)
+    checked, cache = model(room(footprint))
     return Runner(
         model=checked,
         attention="torch",
         paged=True,
+        reason="",
+        footprint=footprint,
         cache_tokens=cache.tokens,
         vocabulary_size=check.vocabulary_size,
     )
 
 
 def _plain(network: PreTrainedModel, check: SelfCheck, *, block_size: int) -> PlainModel:
-    """The plain model that reads prompts in pieces if it can, else at once."""
-    model = PlainModel(network, continues=True)
-    try:
-        check.verify(model, block_size=block_size)
-    except UnsupportedModelError:
-        model = PlainModel(network, continues=False)
-        check.verify(model, block_size=block_size)
-    return model
+    """The first plain model that is right, of all ways to call one, the fastest first.
+
+    Raises:
+        UnsupportedModelError: none is. It says how the first one fails.
+    """
+    errors = []
+    for continues, positioned in product((True, False), (True, False)):
+        model = PlainModel(network, continues=continues, positioned=positioned)
+        try:
+            check.verify(model, block_size=block_size)
+        except UnsupportedModelError as error:
+            errors.append(error)
+        else:
+            return model
+    raise errors[0]

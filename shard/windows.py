@@ -8,7 +8,13 @@ from typing import Any
 
 from torch import nn
 
-WINDOW_NAMES = ("sliding_window", "attention_chunk_size")
+WINDOW_NAMES = (
+    "sliding_window",
+    "sliding_window_size",
+    "attention_window_size",
+    "attention_chunk_size",
+    "index_topk",
+)
 """What transformers' models and their configurations call them."""
 
 

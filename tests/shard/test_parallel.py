@@ -75,9 +75,11 @@ def left(processes: list[psutil.Process]) -> list[psutil.Process]:
     return psutil.wait_procs(processes, timeout=10)[1]
 
 
-@pytest.mark.parametrize("config", [LLAMA, HYBRID], ids=["paged", "plain"])
-async def test_two_ranks_answer_as_one_does_with_half_the_heads_each(
-    config: Any, tmp_path: Path, written: Any, started: Any, port: int
+@pytest.mark.parametrize(
+    ("config", "bytes_a_token"), [(LLAMA, 2 * 2 * 16 * 4), (HYBRID, 1 * 2 * 16 * 4)], ids=["paged", "plain"]
+)
+async def test_two_ranks_answer_as_one_does_with_half_the_cache_each(
+    config: Any, bytes_a_token: int, tmp_path: Path, written: Any, started: Any, port: int
 ) -> None:
     model = written(tmp_path / "tiny", config)
     given = []
@@ -91,7 +93,9 @@ async def test_two_ranks_answer_as_one_does_with_half_the_heads_each(
             others = followers(process)
             assert len(others) == int(ranks) - 1
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 60) == 0
+            _, printed = await asyncio.wait_for(process.communicate(), 60)
+            assert process.returncode == 0
+            assert f"of {bytes_a_token // int(ranks)} bytes each" in printed.decode()
             assert not left(others)
     assert given[0] == given[1]
     assert all(given[0])

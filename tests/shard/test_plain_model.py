@@ -9,6 +9,7 @@ import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    BambaConfig,
     BertConfig,
     BloomConfig,
     FalconH1Config,
@@ -94,6 +95,7 @@ CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
         use_mamba_kernels=False,
     ),
     "rwkv": lambda: RwkvConfig(**SIZES, attention_hidden_size=32),
+    "bamba": lambda: BambaConfig(**MAMBA, attn_layer_indices=[1]),
     "bloom": lambda: BloomConfig(**SIZES, n_head=4, n_layer=2),
     "llama4_text": lambda: Llama4TextConfig(
         **SIZES, num_local_experts=2, intermediate_size_mlp=64, attention_chunk_size=16
@@ -203,9 +205,9 @@ def test_a_model_without_recurrence_is_paged() -> None:
 
 
 def test_what_caches_take_is_measured() -> None:
-    llama = PlainModel(network(LlamaConfig(**SIZES)), continues=True)
+    llama = PlainModel(network(LlamaConfig(**SIZES)), continues=True, positioned=True)
     assert llama.footprint() == Footprint(per_token=2 * 2 * 2 * 8 * 4, per_sequence=0)
-    mamba = PlainModel(network(CONFIGS["mamba"]()), continues=False).footprint()
+    mamba = PlainModel(network(CONFIGS["mamba"]()), continues=False, positioned=True).footprint()
     assert mamba.per_token == 0
     assert mamba.per_sequence >= 2 * 64 * 4 * 4
 
@@ -214,8 +216,8 @@ def test_a_model_that_forgets_on_continuation_is_found_out() -> None:
     built = network(CONFIGS["mamba"]())
     check = SelfCheck(built)
     with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM .*mamba.* outputs differ"):
-        check.verify(PlainModel(built, continues=True), block_size=4)
-    check.verify(PlainModel(built, continues=False), block_size=4)
+        check.verify(PlainModel(built, continues=True, positioned=True), block_size=4)
+    check.verify(PlainModel(built, continues=False, positioned=True), block_size=4)
 
 
 def test_a_model_that_neither_serves_is_refused_by_name_with_both_reasons() -> None:
