@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 from itertools import product
+from typing import Literal
 
 from transformers import PreTrainedModel
 
@@ -76,6 +76,8 @@ def choose_runner(
         paged_error.why,
     )
     footprint = model.footprint()
+    if not any(footprint):  # so little trained that nothing else shows it
+        raise UnsupportedModelError(network, "it keeps nothing from one forward pass to the next")
     return Runner(
         model=model,
         attention=f"{own_attention}, a cache for each sequence",

@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from transformers import (
-    BertConfig,
     LlamaConfig,
     MambaConfig,
+    OpenAIGPTConfig,
 )
 
 from protos import generation_pb2, generation_pb2_grpc
@@ -153,10 +153,10 @@ async def test_a_recurrent_model_is_run_plainly_and_says_so(
 async def test_a_model_that_cannot_be_served_is_refused_by_name(
     tmp_path: Path, written: Any, started: Any
 ) -> None:
-    config = BertConfig(vocab_size=SIZE, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
-    async with started(written(tmp_path / "tiny-bert", config)) as process:
+    config = OpenAIGPTConfig(vocab_size=SIZE, n_embd=16, n_layer=1, n_head=2)
+    async with started(written(tmp_path / "tiny-gpt", config)) as process:
         line = await last_words(process)
-    assert line.startswith("shard: BertLMHeadModel (model type bert) cannot be served")
+    assert line.startswith("shard: OpenAIGPTLMHeadModel (model type openai-gpt) cannot be served")
 
 
 async def test_an_adapter_that_cannot_be_read_is_refused_by_name(

@@ -226,6 +226,12 @@ def test_a_model_that_neither_serves_is_refused_by_name_with_both_reasons() -> N
         chosen(network(config))
 
 
+def test_a_model_whose_cache_stays_empty_is_refused_even_where_its_outputs_tell_little() -> None:
+    config = BertConfig(**SIZES | {"initializer_range": 0.002}, is_decoder=False)
+    with pytest.raises(UnsupportedModelError, match=r"BertLMHeadModel .* keeps nothing"):
+        chosen(network(config).bfloat16())
+
+
 def test_a_window_longer_than_the_check_is_checked_all_the_same() -> None:
     built = network(Gemma2Config(**SIZES, sliding_window=100))
     check = SelfCheck(built)
