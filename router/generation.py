@@ -227,6 +227,10 @@ class Statistics:
     cache_tokens: int
     steps: int
     mask_first_visits: int
+    mask_hits: int
+    mask_seconds: float
+    late_masks: int
+    """Times that an answer waited a step for its mask."""
     drafted_tokens: int | None
     """Tokens that grammars forced; None if the shard does not do that."""
     accepted_tokens: int | None

@@ -128,9 +128,7 @@ class ShardMetrics(Collector):
             "tgi_batch_max_total_tokens", "Tokens that the cache can hold", told.cache_tokens
         )
         yield CounterMetricFamily("guiderail_steps", "Forward passes of the model", told.steps)
-        yield CounterMetricFamily(
-            "guiderail_mask_first_visits", "Token masks that had to be computed", told.mask_first_visits
-        )
+        yield from self._of_masks()
         if told.drafted_tokens is not None:
             yield CounterMetricFamily(
                 "guiderail_drafted_tokens", "Tokens that grammars forced", told.drafted_tokens
@@ -141,6 +139,21 @@ class ShardMetrics(Collector):
                 "Forced tokens that the model chose as well",
                 told.accepted_tokens,
             )
+
+    def _of_masks(self) -> Iterable[Metric]:
+        told = self._statistics
+        yield CounterMetricFamily(
+            "guiderail_mask_first_visits", "Token masks that had to be computed", told.mask_first_visits
+        )
+        yield CounterMetricFamily(
+            "guiderail_mask_hits", "Token masks that were known already", told.mask_hits
+        )
+        yield CounterMetricFamily(
+            "guiderail_mask_seconds", "Time that it took to compute token masks", told.mask_seconds
+        )
+        yield CounterMetricFamily(
+            "guiderail_late_masks", "Times that an answer waited a step for its mask", told.late_masks
+        )
 
 
 def _reason(failure: RequestError) -> str:

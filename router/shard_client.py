@@ -104,6 +104,9 @@ class ShardClient:
             cache_tokens=told.cache_tokens,
             steps=told.steps,
             mask_first_visits=told.mask_first_visits,
+            mask_hits=told.mask_hits,
+            mask_seconds=told.mask_seconds,
+            late_masks=told.late_masks,
             drafted_tokens=told.drafted_tokens if told.HasField("drafted_tokens") else None,
             accepted_tokens=told.accepted_tokens if told.HasField("accepted_tokens") else None,
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
+from functools import partial
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -19,8 +21,10 @@ from shard.adapter import AdapterError, parse_folders, read_adapter
 from shard.adapters import Adapters
 from shard.blocks import Blocks
 from shard.checkpoint import Checkpoint, CheckpointError, locate
+from shard.counters import Counters
 from shard.device import cache_bytes, choose_device, choose_dtype, choose_threads
-from shard.engine import Engine
+from shard.drafts import Drafter
+from shard.engine import MASK_SECONDS, Engine
 from shard.followers import Followers
 from shard.kv_cache import Footprint
 from shard.limits import LimitError, Limits
@@ -126,7 +130,13 @@ def _assemble(
     vocabulary = Vocabulary.from_tokenizer(
         tokenizer.transformers, size=runner.vocabulary_size, eos_ids=eos_ids
     )
-    grammars = GrammarMasks(vocabulary, max_automata=settings.max_automata, max_rows=settings.max_mask_rows)
+    counters = Counters()
+    grammars = GrammarMasks(
+        vocabulary,
+        max_automata=settings.max_automata,
+        max_rows=settings.max_mask_rows,
+        counters=counters,
+    )
     block_size = settings.block_size
     scheduler = Scheduler(
         Blocks(count=runner.cache_tokens // block_size + 1, size=block_size, shared=runner.paged),
@@ -134,7 +144,16 @@ def _assemble(
         max_waiting=settings.max_waiting,
         token_budget=settings.max_batch_tokens,
     )
-    engine = Engine(runner.model, scheduler)
+    drafter = None
+    if settings.drafts and runner.paged:  # who is wrong takes back what it read, which only pages can
+        drafter = Drafter(partial(tokenizer.encode, add_special_tokens=False), vocabulary.token_bytes)
+    engine = Engine(
+        runner.model,
+        scheduler,
+        drafter=drafter,
+        counters=counters,
+        mask_seconds=MASK_SECONDS if runner.paged else math.inf,  # nor can a late mask be waited for
+    )
     servicer = GenerationServicer(
         engine,
         tokenizer=tokenizer,
@@ -142,6 +161,7 @@ def _assemble(
         eos_ids=eos_ids,
         grammars=grammars,
         limits=loaded.limits,
+        counters=counters,
         watermark=Watermark(gamma=settings.watermark_gamma, delta=settings.watermark_delta),
         adapters=loaded.adapters.names,
         scores_prompts=runner.paged,

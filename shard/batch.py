@@ -31,7 +31,7 @@ class Layout(NamedTuple):
     tables: NDArray[np.int64]
     """(slices * blocks,): the block numbers of each sequence, padded with 0."""
     logit_rows: NDArray[np.int64]
-    """The tokens whose logits are wanted: the last one of each slice that samples, then the scored ones."""
+    """The tokens whose logits are wanted: the last ones of each slice, one a row, then the scored ones."""
 
     @classmethod
     def of(cls, slices: Sequence[Slice], *, block_size: int) -> Layout:
@@ -45,8 +45,9 @@ class Layout(NamedTuple):
         for row, each in enumerate(slices):
             used = -(-lengths[row] // block_size)
             tables[row, :used] = each.sequence.blocks[:used]
-            input_ids[offsets[row] : offsets[row + 1]] = each.sequence.tokens[starts[row] : lengths[row]]
-        wanted = [int(offsets[row + 1]) - 1 for row, each in enumerate(slices) if each.samples]
+            input_ids[offsets[row] : offsets[row + 1]] = each.tokens[starts[row] : lengths[row]]
+        ends = zip(offsets[1:].tolist(), slices, strict=True)
+        wanted = [row for end, each in ends for row in range(end - len(each.rows), end)]
         for row, each in enumerate(slices):
             wanted += range(int(offsets[row]), int(offsets[row]) + each.scored)
         return cls(

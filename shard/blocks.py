@@ -57,9 +57,9 @@ class Blocks:
         self.release(sequence)
         return False
 
-    def extend(self, sequence: Sequence) -> bool:
-        """Make room for all tokens of the sequence; False, with nothing taken, if there is none."""
-        missing = self._needed(len(sequence.tokens)) - len(sequence.blocks)
+    def extend(self, sequence: Sequence, *, drafts: int = 0) -> bool:
+        """Make room for all tokens of the sequence and so many drafts; False, with nothing taken, if not."""
+        missing = self._needed(len(sequence.tokens) + drafts) - len(sequence.blocks)
         if missing > len(self._free):
             return False
         for _ in range(missing):

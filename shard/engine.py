@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from protos.errors import GenerationError, InvalidRequestError, OverloadedError, UnavailableError
 from shard.answer import Answer, Event, Sampled
+from shard.counters import Counters
 from shard.scheduler import Scheduler
 from shard.sequence import Sequence, Slice
+from shard.step_masks import StepMasks, find_masks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,17 +25,29 @@ if TYPE_CHECKING:
 
     Masks: TypeAlias = Mapping[Sequence, NDArray[np.int32]]
 
+MASK_SECONDS = 0.01
+MASK_SHARE = 0.25
+"""Hundreds of new masks can be asked for at once: so much of a step may go to them."""
+
 logger = logging.getLogger(__name__)
 
 
 class Model(Protocol):
     """What the engine needs of a model."""
 
-    def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> Mapping[Sequence, Sampled]:
-        """Read the slices and sample a token for each sequence whose end they reach.
+    def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> Mapping[Sequence, list[Sampled]]:
+        """Read the slices and sample tokens for each sequence whose end they reach: one, or more by drafts.
 
-        `masks()` waits for the token masks, so it is called after the forward pass has been launched.
+        `masks()` waits for the token masks, so it is called after the forward pass has been launched. It has
+        one for each row with a grammar, but for those after a draft that is not allowed.
         """
+
+
+class Drafter(Protocol):
+    """What the engine needs to know what is likely to come next."""
+
+    def propose(self, sequence: Sequence) -> Iterable[int]:
+        """The next tokens of the answer, at most as many as can be used."""
 
 
 @dataclass
@@ -56,19 +72,40 @@ class Engine:
     as long as the answer goes on.
     """
 
-    def __init__(self, model: Model, scheduler: Scheduler) -> None:
+    def __init__(
+        self,
+        model: Model,
+        scheduler: Scheduler,
+        *,
+        drafter: Drafter | None = None,
+        counters: Counters | None = None,
+        mask_seconds: float = MASK_SECONDS,
+        mask_share: float = MASK_SHARE,
+    ) -> None:
+        """Without a drafter, a sequence gets one token a step.
+
+        A step computes new masks for `mask_seconds`, or `mask_share` of the step before if that is more.
+        """
+        self._counters = counters or Counters()
+        self._mask_seconds = mask_seconds
+        self._mask_share = mask_share
         self._model = model
         self._scheduler = scheduler
+        self._drafter = drafter
         self._streams: dict[Sequence, _Stream] = {}
         self._arrived = asyncio.Event()
         self._ended = False
-        self.steps = 0
-        """How many steps the model has made."""
+        self._step_seconds = 0.0
 
     @property
     def scheduler(self) -> Scheduler:
         """To look at."""
         return self._scheduler
+
+    @property
+    def drafts(self) -> bool:
+        """Whether forced text is read ahead."""
+        return self._drafter is not None
 
     async def run(self) -> None:
         """Serve until cancelled. An error of the model ends the loop: open generations fail, new ones too."""
@@ -105,6 +142,7 @@ class Engine:
             raise InvalidRequestError("the request needs more tokens than the key-value cache can hold")
         if self._scheduler.full:
             raise OverloadedError("Model is overloaded")
+        self._draft(sequence)
         stream = self._streams[sequence] = _Stream(answer)
         self._scheduler.add(sequence)
         self._arrived.set()
@@ -121,36 +159,52 @@ class Engine:
             if stream := self._streams.get(each.sequence):
                 stream.answer.timing.start()
         sampling = [each.sequence for each in slices if each.samples]
-        constrained = [sequence for sequence in sampling if sequence.constraint is not None]
-        grammar = masks.submit(_masks, constrained) if constrained else None
+        constrained = [each for each in slices if each.samples and each.sequence.constraint is not None]
+        enough = max(self._mask_seconds, self._mask_share * self._step_seconds)
+        grammar = masks.submit(find_masks, constrained, enough=enough) if constrained else None
+        began = perf_counter()
         loop = asyncio.get_running_loop()
         sampled = await loop.run_in_executor(forward, self._model.step, slices, lambda: _rows(grammar))
-        self.steps += 1
+        self._step_seconds = perf_counter() - began
+        self._counters.steps += 1
+        self._counters.drafted_tokens += sum(len(each.drafts) for each in slices)
         self._scheduler.settle(slices)
-        failures = grammar.result()[1] if grammar else {}
+        found = grammar.result() if grammar else StepMasks()
         for sequence in sampling:
-            self._deliver(sequence, sampled[sequence], failures.get(sequence))
+            if sequence in found.late:
+                sequence.computed -= 1  # its last token is read again, for its logits
+                self._counters.late_masks += 1
+            else:
+                self._deliver(sequence, sampled[sequence], found.failures.get(sequence))
 
-    def _deliver(self, sequence: Sequence, sampled: Sampled, failure: Exception | None) -> None:
-        """Append the token and tell the caller. What fails here is this sequence's own and ends only it."""
+    def _deliver(self, sequence: Sequence, sampled: list[Sampled], failure: Exception | None) -> None:
+        """Append the tokens and tell the caller. What fails here is this sequence's own and ends only it."""
         stream = self._streams.get(sequence)
         if stream is None:  # its caller has left while the model ran
             return
         try:
             if failure:
                 raise failure
-            sequence.append(sampled.token_id)
-            if sequence.constraint is not None:
-                sequence.constraint.advance(sampled.token_id)
-            event = stream.answer.add(sampled)
+            for place, each in enumerate(sampled):
+                sequence.append(each.token_id)
+                self._counters.accepted_tokens += place > 0
+                if sequence.constraint is not None:
+                    sequence.constraint.advance(each.token_id)
+                event = stream.answer.add(each)
+                stream.events.put_nowait(event)
+                if event.finish_reason:
+                    self._scheduler.remove(sequence)
+                    return
+            sequence.computed = len(sequence.tokens) - 1  # the drafts among them have been read
+            self._draft(sequence)
         except Exception as error:
             logger.exception("one generation fails")
             self._scheduler.remove(sequence)
             stream.events.put_nowait(GenerationError(f"the generation failed: {error}"))
-            return
-        if event.finish_reason:
-            self._scheduler.remove(sequence)
-        stream.events.put_nowait(event)
+
+    def _draft(self, sequence: Sequence) -> None:
+        if self._drafter is not None:
+            sequence.drafts = array("i", self._drafter.propose(sequence))
 
     def _end(self, error: Exception) -> None:
         self._ended = True
@@ -158,23 +212,5 @@ class Engine:
             stream.events.put_nowait(error)
 
 
-_MasksAndFailures: TypeAlias = "tuple[dict[Sequence, NDArray[np.int32]], dict[Sequence, Exception]]"
-
-
-def _masks(sequences: list[Sequence]) -> _MasksAndFailures:
-    masks: dict[Sequence, NDArray[np.int32]] = {}
-    failures: dict[Sequence, Exception] = {}
-    for sequence in sequences:
-        try:
-            assert sequence.constraint is not None
-            mask = sequence.constraint.mask()
-            if not mask.any():
-                raise ValueError("the grammar allows no token here")
-            masks[sequence] = mask
-        except Exception as error:
-            failures[sequence] = error
-    return masks, failures
-
-
-def _rows(grammar: Future[_MasksAndFailures] | None) -> Masks:
-    return grammar.result()[0] if grammar else {}
+def _rows(grammar: Future[StepMasks] | None) -> Masks:
+    return grammar.result().rows if grammar else {}

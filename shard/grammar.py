@@ -20,6 +20,10 @@ Mask = NDArray[np.int32]
 32 * w + i may come next."""
 
 
+LONGEST_FORCED = 128
+"""Bytes that are looked ahead."""
+
+
 class Grammar:
     """One automaton over one vocabulary. Its `number` is its own: no other has it, nor had it before."""
 
@@ -34,6 +38,7 @@ class Grammar:
         self._walk = Walk(vocabulary.trie, self.automaton)
         self.needs = Needs(self.automaton, vocabulary)
         self._searched = False
+        self._only: dict[int, int | None] = {}
 
     def read(self, configuration: Configuration, token_id: int) -> Configuration | None:
         """The configuration after one more token, or None if that token ended the answer.
@@ -55,6 +60,25 @@ class Grammar:
                 raise ValueError(f"token {token_id} ({text!r}) is not allowed here")
             following = stepped
         return following
+
+    def forced(self, configuration: Configuration) -> bytes:
+        """The text that must come next, or `LONGEST_FORCED` bytes of it."""
+        text = bytearray()
+        following: Configuration | None = configuration
+        while following and len(text) < LONGEST_FORCED:
+            byte = self._only_byte(following.state)
+            if byte is None or self.automaton.ends(following):
+                break
+            text.append(byte)
+            following = self.automaton.step(following, byte)
+        return bytes(text)
+
+    def _only_byte(self, state: int) -> int | None:
+        """The byte that must come next in a state, if it is only one."""
+        if state not in self._only:
+            allowed = self.automaton.transitions[state].astype(np.bool_)[self.automaton.byte_classes]
+            self._only[state] = int(allowed.argmax()) if allowed.sum() == 1 else None
+        return self._only[state]
 
     def survey(self, configuration: Configuration) -> tuple[Mask, int]:
         """Compute the tokens that are allowed in a configuration, and how far they may lead from the end.

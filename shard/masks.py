@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
+from time import perf_counter
 
 from protos import automaton_pb2
 from protos.automaton import Configuration
+from shard.counters import Counters
 from shard.deadline import Budget, Deadline, choose_deadline
 from shard.grammar import Grammar, Mask
 from shard.reach import Reach
@@ -33,9 +36,16 @@ class GrammarMasks:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, *, max_automata: int, max_rows: int, max_table_bytes: int = 1 << 29
+        self,
+        vocabulary: Vocabulary,
+        *,
+        max_automata: int,
+        max_rows: int,
+        max_table_bytes: int = 1 << 29,
+        counters: Counters | None = None,
     ) -> None:
         """`max_table_bytes` bounds the memory of the kept grammars' transition tables, all together."""
+        self._counters = counters or Counters()
         self._vocabulary = vocabulary
         self._max_automata = max_automata
         self._max_table_bytes = max_table_bytes
@@ -43,8 +53,6 @@ class GrammarMasks:
         self._grammars: OrderedDict[str, Grammar] = OrderedDict()
         self._rows: OrderedDict[tuple[int, Configuration], _Row] = OrderedDict()
         self._numbers = count()
-        self.first_visits = 0
-        """How many masks had to be computed."""
 
     def constraint(
         self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None = None
@@ -76,7 +84,9 @@ class GrammarMasks:
         if deadline is None or row.most_bytes <= deadline.limit:
             return row.mask
         if row.reach is None or row.reach.version != grammar.needs.version:
+            began = perf_counter()
             row.reach = grammar.reach(configuration)
+            self._counters.mask_seconds += perf_counter() - began
         if row.reach.most <= deadline.limit:
             return row.mask
         return grammar.mask_within(configuration, row.reach, deadline.limit)
@@ -84,14 +94,21 @@ class GrammarMasks:
     def _row(self, grammar: Grammar, configuration: Configuration) -> _Row:
         key = (grammar.number, configuration)
         row = self._rows.get(key)
-        if row is None:
-            self.first_visits += 1
-            row = self._rows[key] = _Row(*grammar.survey(configuration))
-            if len(self._rows) > self._max_rows:
-                self._rows.popitem(last=False)
-        else:
+        if row is not None:
             self._rows.move_to_end(key)
+            self._counters.mask_hits += 1
+            return row
+        began = perf_counter()
+        row = self._rows[key] = _Row(*grammar.survey(configuration))
+        if len(self._rows) > self._max_rows:
+            self._rows.popitem(last=False)
+        self._counters.mask_first_visits += 1
+        self._counters.mask_seconds += perf_counter() - began
         return row
+
+    def known(self, grammar: Grammar, configuration: Configuration) -> bool:
+        """Whether the mask of a configuration is there already."""
+        return (grammar.number, configuration) in self._rows
 
     def _drop_oldest_grammars(self) -> None:
         """Their masks age out by themselves: the number of a grammar is never used again."""
@@ -119,9 +136,33 @@ class Constraint:
             GenerationError: no token is allowed: the vocabulary cannot spell what the grammar asks for.
             ValueError: the answer has finished.
         """
+        return self.masks()[0]
+
+    def masks(self, drafts: Iterable[int] = ()) -> list[Mask]:
+        """The mask, and those after each of `drafts` up to the first that is not allowed. Raises likewise."""
         if self.finished:
             raise ValueError("the answer has finished")
-        return self._masks.mask(self._grammar, self._configuration, self._deadline)
+        grammar, deadline = self._grammar, self._deadline
+        masks = [self._masks.mask(grammar, self._configuration, deadline)]
+        following: Configuration | None = self._configuration
+        for taken, token_id in enumerate(drafts, start=1):
+            if following is None or not masks[-1][token_id >> 5] >> (token_id & 31) & 1:
+                break
+            following = grammar.read(following, token_id)
+            if following is not None:
+                masks.append(
+                    self._masks.mask(grammar, following, deadline.after(taken) if deadline else None)
+                )
+        return masks
+
+    @property
+    def known(self) -> bool:
+        """Whether the next mask is known already, or must be computed first."""
+        return self._masks.known(self._grammar, self._configuration)
+
+    def forced(self) -> bytes:
+        """The text that must come next; empty where there is more than one way to go on."""
+        return b"" if self.finished else self._grammar.forced(self._configuration)
 
     def advance(self, token_id: int) -> None:
         """Take the next token of the answer.

@@ -16,8 +16,10 @@ from shard.adapters import Adapters
 from shard.answer import Sampled
 from shard.attention import NAME, PagedAttention, Probe, attending, register
 from shard.batch import Batch, Layout
+from shard.drafts import verified
 from shard.kv_cache import KVCache, LayerShape
 from shard.logprobs import record_prompt_logprobs
+from shard.mask_table import MaskTable
 from shard.sampling import sample
 from shard.sequence import Sequence, Slice
 
@@ -46,6 +48,7 @@ class SamplingModel(ABC):
 
     _announce: Callable[[Numbers], None] | None = None
     _adapters: Adapters | None = None
+    _table: MaskTable | None = None
 
     def lead(self, announce: Callable[[Numbers], None]) -> None:
         """From now on tell other ranks the numbers of each step, before reading it."""
@@ -56,18 +59,19 @@ class SamplingModel(ABC):
         self._adapters = adapters
 
     @torch.inference_mode()
-    def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> dict[Sequence, Sampled]:
-        """Read the slices and sample a token for each that reaches its sequence's end. See `engine.Model`."""
+    def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> dict[Sequence, list[Sampled]]:
+        """Read the slices and sample tokens for each that reaches its sequence's end. See `engine.Model`."""
         ordered, logits = self._read(slices)
-        sampling = [each.sequence for each in ordered if each.samples]
-        record_prompt_logprobs(ordered, logits[len(sampling) :])
-        if not sampling:
+        rows = [row for each in ordered for row in each.rows]
+        record_prompt_logprobs(ordered, logits[len(rows) :])
+        if not rows:
             return {}
-        return dict(zip(sampling, sample(logits[: len(sampling)], sampling, masks()), strict=True))
+        table = self._table = self._table or MaskTable(logits.device)
+        return verified(ordered, sample(logits[: len(rows)], rows, masks(), gather=table.gather))
 
     @torch.inference_mode()
     def forward(self, slices: list[Slice]) -> Tensor:
-        """Read the slices: (slices that sample, vocabulary) logits, in the order that `plan` gives them.
+        """Read the slices: (rows of the slices, vocabulary) logits, in the order that `plan` gives them.
 
         The logits of tokens of which a prompt's log-probabilities are wanted come after them.
         """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -13,17 +13,22 @@ from shard import sequence
 from shard.answer import Sampled
 from shard.drawing import draw
 from shard.logprobs import describe
+from shard.mask_table import stacked
 from shard.penalties import add_bias, forbid_the_end, penalise
 from shard.watermark import add_watermark
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Gather: TypeAlias = Callable[[Sequence[NDArray[np.int32]]], Tensor]
+
 
 def sample(
     logits: Tensor,
     sequences: Sequence[sequence.Sequence],
     masks: Mapping[sequence.Sequence, NDArray[np.int32]],
+    *,
+    gather: Gather = stacked,
 ) -> list[Sampled]:
     """Choose the next token of each sequence.
 
@@ -33,11 +38,12 @@ def sample(
 
     Args:
         logits: (sequences, vocabulary), any float type.
-        masks: bits of allowed tokens (see `Constraint.mask`) of the sequences that have any.
+        masks: bits of allowed tokens (see `Constraint.masks`) of the sequences that have any.
+        gather: gives masks as one tensor, (masks, bytes).
     """
     logits = logits.float()
     scores = _adjusted(logits, sequences)
-    scores = _masked(scores, [masks.get(each) for each in sequences])
+    scores = _masked(scores, [masks.get(each) for each in sequences], gather)
     forbid_the_end(scores, sequences)
     chosen = scores.argmax(-1)
     drawing = [row for row, each in enumerate(sequences) if each.sampling.do_sample]
@@ -64,13 +70,12 @@ def _adjusts(each: sequence.Sequence) -> bool:
     return waits or own.penalises or bool(own.logit_bias) or own.watermark is not None
 
 
-def _masked(scores: Tensor, masks: Sequence[NDArray[np.int32] | None]) -> Tensor:
+def _masked(scores: Tensor, masks: Sequence[NDArray[np.int32] | None], gather: Gather) -> Tensor:
     """The scores with -inf wherever the row's mask has no bit."""
     rows = [row for row, mask in enumerate(masks) if mask is not None]
     if not rows:
         return scores
-    packed = np.stack([mask for mask in masks if mask is not None]).view(np.uint8)
-    words = torch.from_numpy(packed).to(scores.device)
+    words = gather([mask for mask in masks if mask is not None]).to(scores.device)
     bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=scores.device)
     allowed = (words[:, :, None] & bits).ne(0).flatten(1)[:, : scores.shape[1]]
     if len(rows) == len(masks):

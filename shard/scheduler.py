@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Iterable
+from itertools import accumulate
 
 from shard.blocks import Blocks
 from shard.sequence import Sequence, Slice
@@ -78,11 +80,12 @@ class Scheduler:
             self._running.append(self._waiting.popleft())
             slices.append(Slice(sequence, min(sequence.pending, budget)))
             budget -= slices[-1].count
+        slices = self._with_drafts(slices, budget)
         self._in_flight.update(each.sequence for each in slices)
         return slices
 
     def settle(self, slices: Iterable[Slice]) -> None:
-        """Record that the model has read the planned step."""
+        """Record that the model has read the planned step; that it has read drafts counts for nothing yet."""
         for each in slices:
             sequence = each.sequence
             self._in_flight.remove(sequence)
@@ -90,8 +93,21 @@ class Scheduler:
                 self._departed.remove(sequence)
                 self.blocks.release(sequence)
             else:
-                sequence.computed += each.count
+                sequence.computed += each.count - len(each.drafts)
                 self.blocks.commit(sequence)
+
+    def _with_drafts(self, slices: list[Slice], budget: int) -> list[Slice]:
+        """The slices with as many drafts as budget and free blocks allow: they take nothing from others."""
+        drafted = []
+        for each in slices:
+            sequence = each.sequence
+            tokens = sequence.drafts[:budget] if each.samples else array("i")
+            if tokens and self.blocks.extend(sequence, drafts=len(tokens)):
+                _, *ahead = accumulate(tokens, Sequence.ahead, initial=sequence)
+                each = Slice(sequence, each.count + len(tokens), tuple(ahead))
+                budget -= len(tokens)
+            drafted.append(each)
+        return drafted
 
     def _make_room(self, sequence: Sequence) -> bool:
         """Preempt the youngest until the sequence has its blocks; False if it was itself the youngest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,11 +19,21 @@ if TYPE_CHECKING:
 class Constraint(Protocol):
     """What the rest of one answer may be; follows the tokens that were generated."""
 
-    def mask(self) -> NDArray[np.int32]:
-        """(ceil(vocabulary / 32),): bit i of word w tells whether token 32 * w + i may come next."""
+    @property
+    def known(self) -> bool:
+        """Whether the next mask is at hand; if not, it takes time to compute it."""
+
+    def masks(self, drafts: Iterable[int] = ()) -> list[NDArray[np.int32]]:
+        """What may come next, and what after each of `drafts`, up to the first that may not come.
+
+        (ceil(vocabulary / 32),) each: bit i of word w tells whether token 32 * w + i may come.
+        """
 
     def advance(self, token_id: int) -> None:
         """Read one generated token."""
+
+    def forced(self) -> bytes:
+        """The text that must come next; empty where there is more than one way to go on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +103,8 @@ class Sequence:
         self.adapter = adapter
         self.counts = TokenCounts(self.tokens) if self.sampling.penalises else None
         self.prompt_logprobs = PromptLogprobs(self.input_length) if prompt_logprobs else None
+        self.drafts = array("i")
+        """Tokens that are likely to come next, to be read in one step with the pending ones."""
         self.computed = 0
         self.blocks = array("i")
         self.committed = 0
@@ -109,6 +122,13 @@ class Sequence:
     def scores_prompt(self) -> bool:
         """Whether the model has to read all of the prompt itself, for what it says about its tokens."""
         return self.prompt_logprobs is not None and not self.prompt_logprobs.complete
+
+    def ahead(self, token_id: int) -> Sequence:
+        """The sequence as it would be with this token more: to choose the one after it, not to be run."""
+        other = copy(self)
+        other.tokens, other.counts = self.tokens[:], self.counts and self.counts.copied()
+        other.append(token_id)
+        return other
 
     @property
     def pending(self) -> int:
@@ -128,15 +148,18 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Slice:
-    """The next `count` tokens of a sequence, read by the model in one step."""
+    """The next tokens of a sequence, read by the model in one step. Ask it before it is settled."""
 
     sequence: Sequence
     count: int
+    """How many, drafts included."""
+    drafts: tuple[Sequence, ...] = ()
+    """The sequence as it would be with one, two, ... of the draft tokens at the end of the slice."""
 
     @property
     def samples(self) -> bool:
-        """Whether the step reaches the sequence's end, so that it yields a token. Ask before settling it."""
-        return self.count == self.sequence.pending
+        """Whether the step reaches the sequence's end, so that it yields a token."""
+        return self.count - len(self.drafts) == self.sequence.pending
 
     @property
     def scored(self) -> int:
@@ -145,3 +168,13 @@ class Slice:
         if not sequence.scores_prompt:
             return 0
         return max(0, min(self.count, sequence.input_length - 1 - sequence.computed))
+
+    @property
+    def rows(self) -> tuple[Sequence, ...]:
+        """What a next token is chosen for: the sequence and, in case the drafts are right, those ahead."""
+        return (self.sequence, *self.drafts) if self.samples else ()
+
+    @property
+    def tokens(self) -> array[int]:
+        """Those of the sequence, and the drafts."""
+        return self.drafts[-1].tokens if self.drafts else self.sequence.tokens

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import abc
 from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol, TypeAlias
 
 from grpc.aio import ServicerContext
@@ -14,6 +15,7 @@ from grpc.aio import ServicerContext
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
 from protos.errors import InvalidRequestError
 from shard.answer import Answer
+from shard.counters import Counters
 from shard.deadline import Budget
 from shard.detokenizer import Detokenizer
 from shard.engine import Engine
@@ -56,9 +58,6 @@ class TextTokenizer(Protocol):
 class Grammars(Protocol):
     """What the servicer needs of `GrammarMasks`. Called from several threads."""
 
-    @property
-    def first_visits(self) -> int: ...
-
     def constraint(
         self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None
     ) -> Constraint: ...
@@ -78,6 +77,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         limits: Limits,
         watermark: Watermark,
         info: generation_pb2.InfoReply,
+        counters: Counters,
         adapters: Collection[str] = (),
         scores_prompts: bool = True,
     ) -> None:
@@ -88,10 +88,13 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self._special_tokens = tokenizer.special_tokens
         self._eos_ids = eos_ids
         self._grammars = grammars
+        # One thread for all: several at once would leave the model's own thread little of the interpreter.
+        self._grammar_thread = ThreadPoolExecutor(1, "grammars")
         self._limits = limits
         self._watermark = watermark
         self._messages = Messages(token_bytes, self._special_tokens)
         self._info = info
+        self._counters = counters
         self._adapters = adapters
         self._scores_prompts = scores_prompts
 
@@ -116,13 +119,15 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     ) -> generation_pb2.StatisticsReply:
         scheduler = self._engine.scheduler
         blocks = scheduler.blocks
+        counts = asdict(self._counters)
+        if not self._engine.drafts:
+            del counts["drafted_tokens"], counts["accepted_tokens"]
         return generation_pb2.StatisticsReply(
             running=scheduler.running,
             waiting=scheduler.waiting,
             cache_tokens_used=(blocks.capacity - blocks.available) * blocks.size,
             cache_tokens=blocks.capacity * blocks.size,
-            steps=self._engine.steps,
-            mask_first_visits=self._grammars.first_visits,
+            **counts,
         )
 
     async def Tokenize(
@@ -193,8 +198,12 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     ) -> Member:
         constraint = None
         if request.HasField("automaton"):
-            constraint = await asyncio.to_thread(
-                self._grammars.constraint, request.automaton, request.automaton_id, budget
+            constraint = await asyncio.get_running_loop().run_in_executor(
+                self._grammar_thread,
+                self._grammars.constraint,
+                request.automaton,
+                request.automaton_id,
+                budget,
             )
         sequence = Sequence(
             token_ids,

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """The share of the vocabulary that a watermark prefers."""
     watermark_delta: float = Field(default=2.0, ge=-100, le=100)
     """What a watermark adds to the logits of the tokens that it prefers."""
+    drafts: bool = True
+    """Whether text that a grammar forces is read ahead, several tokens a step. The answers stay the same."""
     drain_seconds: float = Field(default=30, ge=0)
     """How long running requests may go on after SIGTERM."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable
+from copy import copy
 
 
 class TokenCounts:
@@ -17,6 +18,13 @@ class TokenCounts:
         self.counts = array("q", bytes(8 * len(self.token_ids)))
         """Of each of `token_ids`, in the answer alone."""
         self._places = {token_id: place for place, token_id in enumerate(self.token_ids)}
+
+    def copied(self) -> TokenCounts:
+        """The same counts, to be kept up apart."""
+        other = copy(self)
+        other.token_ids, other.counts = self.token_ids[:], self.counts[:]
+        other._places = self._places.copy()
+        return other
 
     def add(self, token_id: int) -> None:
         """Count one more token of the answer."""

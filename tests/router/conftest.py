@@ -55,7 +55,15 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.statistics = generation_pb2.StatisticsReply(
-            running=1, waiting=2, cache_tokens_used=30, cache_tokens=400, steps=5, mask_first_visits=6
+            running=1,
+            waiting=2,
+            cache_tokens_used=30,
+            cache_tokens=400,
+            steps=5,
+            mask_first_visits=6,
+            mask_hits=7,
+            mask_seconds=0.5,
+            late_masks=8,
         )
 
     async def Generate(

@@ -112,6 +112,9 @@ async def test_the_shard_s_own_numbers_are_told_while_it_is_there(
     assert samples["tgi_batch_max_total_tokens",] == 400
     assert samples["guiderail_steps_total",] == 5
     assert samples["guiderail_mask_first_visits_total",] == 6
+    assert samples["guiderail_mask_hits_total",] == 7
+    assert samples["guiderail_mask_seconds_total",] == 0.5
+    assert samples["guiderail_late_masks_total",] == 8
     assert ("guiderail_drafted_tokens_total",) not in samples
     services.shard.statistics.drafted_tokens = 8
     services.shard.statistics.accepted_tokens = 7

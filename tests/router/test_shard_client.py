@@ -128,6 +128,9 @@ async def test_what_the_shard_does_is_told(services: Services, shard: ShardClien
         cache_tokens=400,
         steps=5,
         mask_first_visits=6,
+        mask_hits=7,
+        mask_seconds=0.5,
+        late_masks=8,
         drafted_tokens=None,
         accepted_tokens=None,
     )

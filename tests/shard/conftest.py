@@ -7,9 +7,10 @@ import os
 import random
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,9 @@ from protos.errors import InvalidRequestError
 from protos.server import Server
 from shard.answer import Sampled
 from shard.blocks import Blocks
+from shard.counters import Counters
 from shard.deadline import Budget
+from shard.drafts import Drafter, verified
 from shard.engine import Engine
 from shard.limits import Limits
 from shard.scheduler import Scheduler
@@ -36,6 +39,7 @@ from shard.servicer import GenerationServicer, registration
 from shard.tokenizer import Span
 
 EOS = 256
+TOKEN_BYTES = [*(bytes([value]) for value in range(256)), None]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,7 +63,7 @@ class CountingModel:
 
     def step(
         self, slices: list[Slice], masks: Callable[[], Mapping[Sequence, NDArray[np.int32]]]
-    ) -> dict[Sequence, Sampled]:
+    ) -> dict[Sequence, list[Sampled]]:
         self.steps += 1
         self.tokens_read += sum(each.count for each in slices)
         if self.failure:
@@ -67,7 +71,7 @@ class CountingModel:
         rows = masks()
         for each in slices:
             _score(each)
-        return {each.sequence: self._sampled(each.sequence, rows) for each in slices if each.samples}
+        return verified(slices, [self._sampled(row, rows) for each in slices for row in each.rows])
 
     def _sampled(self, sequence: Sequence, rows: Mapping[Sequence, NDArray[np.int32]]) -> Sampled:
         token_id = ord("a") + len(sequence.tokens) % 26
@@ -99,28 +103,37 @@ class ByteTokenizer:
 
 
 class Spelling:
-    """Allows one text, then the end; the text `broken` fails when its mask is asked for."""
+    """Allows one text, then the end; `broken` fails when its mask is asked for, `new...` is never known."""
 
     def __init__(self, text: str) -> None:
         self._text = text.encode()
         self._read = 0
 
-    def mask(self) -> NDArray[np.int32]:
+    @property
+    def known(self) -> bool:
+        return not self._text.startswith(b"new")
+
+    def masks(self, drafts: Iterable[int] = ()) -> list[NDArray[np.int32]]:
         if self._text == b"broken":
             raise RuntimeError("no mask")
+        places = range(self._read, min(len(self._text), self._read + len(list(drafts))) + 1)
+        return [self._mask(place) for place in places]
+
+    def _mask(self, place: int) -> NDArray[np.int32]:
         bits = np.zeros(288, dtype=np.uint8)
         if self._text != b"nothing":
-            bits[self._text[self._read] if self._read < len(self._text) else EOS] = 1
+            bits[self._text[place] if place < len(self._text) else EOS] = 1
         return np.packbits(bits, bitorder="little").view(np.int32)
 
     def advance(self, token_id: int) -> None:
         self._read += 1
 
+    def forced(self) -> bytes:
+        return self._text[self._read :]
+
 
 class Spellings:
     """Takes the id of an automaton for the text that it allows."""
-
-    first_visits = 0
 
     def constraint(
         self, message: automaton_pb2.Automaton, automaton_id: str, budget: Budget | None
@@ -171,24 +184,33 @@ async def eventually(condition: Callable[[], bool], *, seconds: float = 20.0) ->
 
 
 def counting(
-    *, blocks: int = 64, running: int = 8, waiting: int = 1000, budget: int = 64
+    *,
+    blocks: int = 64,
+    drafts: bool = False,
+    running: int = 8,
+    waiting: int = 1000,
+    budget: int = 64,
 ) -> tuple[CountingModel, Scheduler, Engine, GenerationServicer]:
     """A shard's parts around a counting model."""
     model = CountingModel()
     scheduler = Scheduler(
         Blocks(count=blocks + 1, size=4), max_running=running, max_waiting=waiting, token_budget=budget
     )
-    engine = Engine(model, scheduler)
+    tokenizer = ByteTokenizer()
+    counters = Counters()
+    drafter = Drafter(partial(tokenizer.encode, add_special_tokens=False), TOKEN_BYTES) if drafts else None
+    engine = Engine(model, scheduler, drafter=drafter, counters=counters, mask_seconds=0, mask_share=0)
     servicer = GenerationServicer(
         engine,
-        tokenizer=ByteTokenizer(),
-        token_bytes=[*(bytes([value]) for value in range(256)), None],
+        tokenizer=tokenizer,
+        token_bytes=TOKEN_BYTES,
         eos_ids={EOS},
         grammars=Spellings(),
         limits=Limits(max_input_tokens=100, max_total_tokens=100_000),
         watermark=Watermark(gamma=0.5, delta=2.0),
         info=generation_pb2.InfoReply(model_id="counting"),
         adapters={"poems", "letters"},
+        counters=counters,
     )
     return model, scheduler, engine, servicer
 
@@ -203,8 +225,8 @@ def serving() -> Callable[..., Any]:
     """`async with serving(blocks=64, ...) as shard:` serves a counting model on a free port."""
 
     @asynccontextmanager
-    async def serving(*, blocks: int = 64, **limits: int) -> AsyncIterator[Shard]:
-        model, scheduler, engine, servicer = counting(blocks=blocks, **limits)
+    async def serving(*, blocks: int = 64, drafts: bool = False, **limits: int) -> AsyncIterator[Shard]:
+        model, scheduler, engine, servicer = counting(blocks=blocks, drafts=drafts, **limits)
         server = Server(registration(servicer), service="guiderail.generation.v1.GenerationService")
         port = await server.start("127.0.0.1:0")
         loop = asyncio.create_task(engine.run())

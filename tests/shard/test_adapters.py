@@ -103,7 +103,7 @@ def answers(network: Any, adapters: Adapters, wanted: list[tuple[list[int], str 
     while slices := scheduler.plan():
         sampled = model.step(slices, dict)
         scheduler.settle(slices)
-        for sequence, chosen in sampled.items():
+        for sequence, (chosen,) in sampled.items():
             sequence.append(chosen.token_id)
             if sequence.generated == NEW:
                 scheduler.remove(sequence)

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from protos import automaton_pb2
+from protos import automaton_pb2, generation_pb2
 
 AUTOMATON = automaton_pb2.Automaton(format_version=1)
 
@@ -127,6 +127,21 @@ async def test_a_mask_decides_what_comes_next(serving: Any) -> None:
         )
         assert free.startswith("cdef")
         assert bound == "spelled"
+
+
+async def test_who_has_no_mask_yet_waits_a_step_so_that_others_need_not(serving: Any) -> None:
+    async with serving() as shard:
+        other = asyncio.create_task(shard.text("xy", max_new_tokens=20))
+        texts = [f"new text {number}" for number in range(5)]
+        answers = (
+            shard.text("xy", max_new_tokens=20, automaton=AUTOMATON, automaton_id=text) for text in texts
+        )
+        assert await asyncio.gather(*answers) == texts
+        assert await other == "cdefghijklmnopqrstuv"
+        assert shard.model.steps >= sum(map(len, texts)), "one new mask a step"
+        told = await shard.stub.Statistics(generation_pb2.StatisticsRequest())
+        assert told.late_masks > 0
+        await shard.all_free()
 
 
 @pytest.mark.parametrize("grammar", ["broken", "nothing"])

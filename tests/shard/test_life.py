@@ -75,11 +75,11 @@ class HeldModel:
         self.let = threading.Semaphore(0)
         self.read: list[set[Sequence]] = []
 
-    def step(self, slices: list[Slice], masks: Callable[[], Any]) -> dict[Sequence, Sampled]:
+    def step(self, slices: list[Slice], masks: Callable[[], Any]) -> dict[Sequence, list[Sampled]]:
         self.read.append({each.sequence for each in slices})
         self.begun.release()
         self.let.acquire()
-        return {each.sequence: Sampled(65, -1.0, ()) for each in slices if each.samples}
+        return {each.sequence: [Sampled(65, -1.0, ())] for each in slices if each.samples}
 
 
 def answer() -> Answer:

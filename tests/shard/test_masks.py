@@ -11,6 +11,7 @@ from grammar_service.automata.distances import with_endings
 from protos import automaton_pb2
 from protos.automaton import Automaton
 from protos.errors import GenerationError, InvalidRequestError
+from shard.counters import Counters
 from shard.grammar import Mask
 from shard.masks import GrammarMasks
 from shard.vocabulary import Vocabulary
@@ -20,9 +21,14 @@ TOKENS: list[bytes | None] = [b"a", b"b", None, b"ab", b"ba", b"aa", b"c", b"aaa
 
 
 @pytest.fixture
-def masks() -> GrammarMasks:
+def counters() -> Counters:
+    return Counters()
+
+
+@pytest.fixture
+def masks(counters: Counters) -> GrammarMasks:
     vocabulary = Vocabulary(TOKENS, eos_ids=[EOS, OTHER_EOS])
-    return GrammarMasks(vocabulary, max_automata=2, max_rows=3)
+    return GrammarMasks(vocabulary, max_automata=2, max_rows=3, counters=counters)
 
 
 def regular(edges: dict[tuple[int, str], int], *, accepting: set[int]) -> automaton_pb2.Automaton:
@@ -149,14 +155,15 @@ def test_a_token_that_is_not_allowed_changes_nothing(masks: GrammarMasks, token_
     assert allowed(constraint.mask()) == {0, 3}
 
 
-def test_masks_are_computed_once_a_configuration(masks: GrammarMasks) -> None:
+def test_masks_are_computed_once_a_configuration(masks: GrammarMasks, counters: Counters) -> None:
     first, second = masks.constraint(AS, "as"), masks.constraint(AS, "as")
     mask = first.mask()
     first.advance(7)
 
     assert first.mask() is mask
     assert second.mask() is mask
-    assert masks.first_visits == 1
+    assert (counters.mask_first_visits, counters.mask_hits) == (1, 2)
+    assert counters.mask_seconds > 0
 
 
 def test_equal_automata_without_an_id_share_their_masks(masks: GrammarMasks) -> None:

@@ -100,7 +100,7 @@ class Run:
             self.found = max(self.found, *(each.sequence.computed for each in slices))
             sampled = self.model.step(slices, dict)
             self.scheduler.settle(slices)
-            for sequence, chosen in sampled.items():
+            for sequence, (chosen,) in sampled.items():
                 sequence.append(chosen.token_id)
                 if sequence.generated == NEW:
                     self.scheduler.remove(sequence)

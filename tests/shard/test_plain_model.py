@@ -149,7 +149,7 @@ class Run:
             )
             sampled = self.model.step(slices, dict)
             self.scheduler.settle(slices)
-            for sequence, chosen in sampled.items():
+            for sequence, (chosen,) in sampled.items():
                 self.append(sequence, chosen)
             if leaving is not None and sequences[leaving].generated == 5:
                 self.scheduler.remove(sequences[leaving])

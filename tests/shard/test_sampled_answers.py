@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -68,8 +69,13 @@ def plain_logprobs(network: Any) -> list[list[float]]:
 class EvenTokens:
     """A grammar of even tokens."""
 
-    def mask(self) -> NDArray[np.int32]:
-        return np.full(VOCABULARY // 32, 0x55555555, dtype=np.int32)
+    known = True
+
+    def masks(self, drafts: Iterable[int] = ()) -> list[NDArray[np.int32]]:
+        return [np.full(VOCABULARY // 32, 0x55555555, dtype=np.int32)]
+
+    def forced(self) -> bytes:
+        return b""
 
     def advance(self, token_id: int) -> None:
         assert token_id % 2 == 0
@@ -92,10 +98,10 @@ class Run:
             self.scheduler.add(each)
         while slices := self.scheduler.plan():
             self.preempted |= any(answers[each] and not each.blocks for each in sequences if self.runs(each))
-            masks = {each: each.constraint.mask() for each in sequences if each.constraint}
+            masks = {each: each.constraint.masks()[0] for each in sequences if each.constraint}
             sampled = self.model.step(slices, partial(dict, masks))
             self.scheduler.settle(slices)
-            for sequence, chosen in sampled.items():
+            for sequence, (chosen,) in sampled.items():
                 answers[sequence].append(chosen)
                 sequence.append(chosen.token_id)
                 if sequence.constraint:

@@ -1,0 +1,60 @@
+"""The token masks on the model's device, each brought there once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FIRST_ROWS = 256
+
+
+class MaskTable:
+    """A table of masks, in whose rows the most recently used ones lie; a step gathers rows by their index.
+
+    It has twice as many rows whenever it is full, up to `most_rows`, or to as many as one step asks for.
+    """
+
+    def __init__(self, device: torch.device, *, most_rows: int = 4096) -> None:
+        self._device = device
+        self._most_rows = most_rows
+        self._table = torch.empty(0, 0, dtype=torch.uint8, device=device)
+        self._rows: OrderedDict[int, tuple[int, NDArray[np.int32]]] = OrderedDict()
+        """By the identity of a mask, which is kept so that no other can have it: the index of its row."""
+
+    def gather(self, masks: Sequence[NDArray[np.int32]]) -> Tensor:
+        """(masks, bytes) of the masks, each (words,), on the device."""
+        indices = [self._row(mask, at_once=len(masks)) for mask in masks]
+        return self._table[torch.tensor(indices, device=self._device)]
+
+    def _row(self, mask: NDArray[np.int32], *, at_once: int) -> int:
+        known = self._rows.get(id(mask))
+        if known is not None:
+            self._rows.move_to_end(id(mask))
+            return known[0]
+        row = len(self._rows)
+        if row == len(self._table) and row >= max(self._most_rows, at_once):
+            _, (row, _) = self._rows.popitem(last=False)
+        elif row == len(self._table):
+            self._grow(mask.nbytes, max(2 * row, FIRST_ROWS))
+        self._table[row] = torch.tensor(mask.view(np.uint8))
+        self._rows[id(mask)] = (row, mask)
+        return row
+
+    def _grow(self, width: int, rows: int) -> None:
+        table = torch.empty(rows, width, dtype=torch.uint8, device=self._device)
+        if len(self._table):
+            table[: len(self._table)] = self._table
+        self._table = table
+
+
+def stacked(masks: Sequence[NDArray[np.int32]]) -> Tensor:
+    """(masks, bytes) of the masks, each (words,), on the CPU."""
+    return torch.from_numpy(np.stack(masks).view(np.uint8))
