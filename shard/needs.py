@@ -58,8 +58,9 @@ class Needs:
         self._trie = vocabulary.trie
         self._ways = Ways(automaton)
         self._longest = vocabulary.longest
-        read = np.asarray(automaton.transitions.any(axis=0))[automaton.byte_classes]
-        self._by_bytes = vocabulary.spelled_bytes.issuperset(np.flatnonzero(read).tolist())
+        ending = np.unique(automaton.endings.first_bytes[automaton.endings.lengths > 0])
+        self._by_bytes = vocabulary.spelled_bytes.issuperset(ending.tolist())
+        """Whether every byte of every shortest ending is a token."""
         self._frames: dict[tuple[int, ...], Frame | None] = {(): None}
         self._plans: dict[Configuration, Plan] = {}
         self._shortcuts: dict[Configuration, Plan] = {}
