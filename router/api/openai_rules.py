@@ -77,6 +77,7 @@ def to_generation(
         ignore_eos=bool(p.ignore_eos),
         truncate=p.truncate_prompt_tokens,
         grammar=grammar,
+        complete=p.complete or "auto",
         n=n,
         top_n_tokens=top_n_tokens,
         prefill_logprobs=prefill_logprobs,

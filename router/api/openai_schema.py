@@ -9,6 +9,7 @@ from pydantic import Field
 from router.api.body import Body, JsonObject, Strings
 from router.api.grammars import Constraints
 from router.api.numbers import Float32, Int32, UInt32
+from router.generation import Complete
 
 Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
 UInt32s = Annotated[list[UInt32], Field(fail_fast=True)]
@@ -58,6 +59,9 @@ class OpenAIParameters(Constraints):
     """Go on after the model's end-of-sequence token."""
     min_tokens: UInt32 | None = Field(default=None, examples=[None])
     """The fewest tokens of an answer."""
+    complete: Complete | None = Field(default=None, examples=[None])
+    """Whether an answer that must match a grammar ends before it is cut off for its length: `auto` (the
+    default) if any such answer fits, `required` or the request is refused, `off` not."""
     truncate_prompt_tokens: UInt32 | None = Field(default=None, examples=[None])
     """Keep only this many tokens of the prompt, the last ones."""
     stream: bool | None = Field(default=None, examples=[False])

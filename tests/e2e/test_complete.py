@@ -45,6 +45,25 @@ def test_an_answer_that_just_fits_is_whole(client: httpx.Client, seed: int) -> N
         assert answered.json()["details"]["finish_reason"] == "eos_token"
 
 
+def test_openai_s_routes_have_the_field_too(client: httpx.Client) -> None:
+    schema = {"name": "product", "schema": SCHEMA, "strict": True}
+    body = {
+        "messages": [{"role": "user", "content": "A product:"}],
+        "response_format": {"type": "json_schema", "json_schema": schema},
+        "temperature": 1.5,
+        "seed": 5,
+    }
+    tight = {"max_tokens": fewest_tokens(client)}
+    refused = client.post("/v1/chat/completions", json={**body, "max_tokens": 3, "complete": "required"})
+    assert refused.status_code == 422
+    assert f"takes {tight['max_tokens']} tokens" in refused.text
+    (whole,) = client.post("/v1/chat/completions", json={**body, **tight}).json()["choices"]
+    jsonschema.validate(json.loads(whole["message"]["content"]), SCHEMA)
+    assert whole["finish_reason"] == "stop"
+    (cut,) = client.post("/v1/chat/completions", json={**body, **tight, "complete": "off"}).json()["choices"]
+    assert cut["finish_reason"] == "length"
+
+
 @pytest.mark.parametrize(("complete", "tokens"), [("auto", 5), ("off", 20)])
 def test_otherwise_it_is_cut_off(client: httpx.Client, complete: str, tokens: int) -> None:
     answered = ask(client, max_new_tokens=tokens, complete=complete).json()

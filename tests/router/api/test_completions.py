@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from protos import generation_pb2
 from protos.errors import GenerationError, InvalidRequestError
 from router.api.completions_schema import COMPLETION_EXAMPLES, Completion, CompletionChunk, CompletionRequest
 
@@ -183,6 +184,7 @@ async def test_every_parameter_reaches_the_shard(client: httpx.AsyncClient, serv
             "stop": "x",
             "stop_token_ids": [3],
             "ignore_eos": True,
+            "complete": "required",
             "truncate_prompt_tokens": 9,
             "logprobs": 2,
         },
@@ -196,6 +198,7 @@ async def test_every_parameter_reaches_the_shard(client: httpx.AsyncClient, serv
     assert (stopping.max_new_tokens, stopping.min_new_tokens) == (7, 1)
     assert (list(stopping.stop), stopping.exclude_stop, list(stopping.stop_tokens)) == (["x"], True, [3])
     assert stopping.ignore_eos
+    assert stopping.complete == generation_pb2.COMPLETE_REQUIRED
     assert (request.truncate, request.top_n_tokens, request.prefill_logprobs) == (9, 2, False)
 
 
@@ -210,6 +213,7 @@ async def test_nulls_and_neutral_values_are_the_same_as_nothing(
         "presence_penalty": 0.0,
         "logit_bias": {},
         "min_p": 0,
+        "complete": "auto",
         "stop": [],
         "stream": False,
         "top_k": -1,
