@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 
 from grammar_service.automata.basis import determinise
-from grammar_service.automata.distances import with_endings
 from grammar_service.kinds import whitespace_of, write_grammar
 from grammar_service.limits import Limits
 from grammar_service.outcome import Compiled
@@ -44,6 +45,23 @@ def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> Compiled:
             nothing can satisfy it; the message says what and where.
     """
     begun = perf_counter()
+    with _uncollected():
+        return _summarised(_automaton(grammar, limits), begun)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection until the end: what a compilation makes is in use, or freed at once."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _automaton(grammar: grammar_pb2.Grammar, limits: Limits) -> Automaton:
     common = prelude(whitespace_of(grammar))
     speller = common.speller(max_states=limits.max_states)
     program = speller.program
@@ -56,11 +74,9 @@ def compile_grammar(grammar: grammar_pb2.Grammar, limits: Limits) -> Compiled:
                 raise InvalidRequestError(f"{tag.field}.content: nothing can satisfy it")
         if not satisfiable:
             raise UnsatisfiableError("nothing can satisfy this grammar")
-        automaton = determinise(speller, start, final, max_depth=limits.max_depth, basis=common.basis)
-        automaton = with_endings(automaton)
+        return determinise(speller, start, final, max_depth=limits.max_depth, basis=common.basis)
     except RecursionError:
         raise InvalidRequestError("the grammar is nested too deeply") from None
-    return _summarised(automaton, begun)
 
 
 def _summarised(automaton: Automaton, begun: float) -> Compiled:

@@ -46,6 +46,34 @@ class Endings:
             first_bytes=empty.astype(np.uint8),
         )
 
+    @property
+    def states(self) -> int:
+        """The number of states that these are of."""
+        return len(self.first) - 1
+
+    def until(self, states: int) -> Endings:
+        """The endings of the first so many states."""
+        count = int(self.first[states])
+        return Endings(
+            first=self.first[: states + 1],
+            labels=self.labels[:count],
+            lengths=self.lengths[:count],
+            depths=self.depths[:count],
+            first_bytes=self.first_bytes[:count],
+        )
+
+    def followed_by(self, others: Endings) -> Endings:
+        """The endings of these states, and then of the others."""
+        if not self.states:
+            return others
+        return Endings(
+            first=np.concatenate([self.first, others.first[1:] + self.first[-1]]),
+            labels=np.concatenate([self.labels, others.labels]),
+            lengths=np.concatenate([self.lengths, others.lengths]),
+            depths=np.concatenate([self.depths, others.depths]),
+            first_bytes=np.concatenate([self.first_bytes, others.first_bytes]),
+        )
+
     def of(self, states: NDArray[np.int32]) -> Endings:
         """The endings of these states, in this order; a state may come several times."""
         counts = np.diff(self.first)[states]

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from grammar_service.automata.determinise import Determinisation
+from grammar_service.automata.distances import with_endings
 from grammar_service.automata.program import Procedure
 from grammar_service.automata.speller import Speller
 from grammar_service.automata.tabulate import Tables, tabulate
 from protos.automaton import Automaton
+from protos.endings import Endings
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +24,7 @@ class Basis:
     speller: Speller
     construction: Determinisation
     tables: Tables
+    endings: Endings
 
 
 def settle(
@@ -32,7 +35,10 @@ def settle(
     construction = _construction(speller, basis)
     for entry, procedure in procedures:
         construction.settle(entry, procedure)
-    return Basis(speller, construction, tabulate(construction, basis.tables if basis else None))
+    tables = tabulate(construction, basis.tables if basis else None)
+    automaton = tables.automaton(1, max_states=speller.program.max_states, max_depth=1)
+    known = basis.endings if basis else None
+    return Basis(speller, construction, tables, with_endings(automaton, known).endings)
 
 
 def determinise(
@@ -46,11 +52,13 @@ def determinise(
     construction = _construction(speller, basis)
     first = construction.run(start, final)
     tables = tabulate(construction, basis.tables if basis else None).without_unused()
-    return tables.automaton(
+    automaton = tables.automaton(
         first - (construction.count - len(tables.transitions)),
         max_states=speller.program.max_states,
         max_depth=max_depth,
     )
+    known = basis.endings.until(len(tables.basis.transitions)) if basis and tables.basis else None
+    return with_endings(automaton, known)
 
 
 def _construction(speller: Speller, basis: Basis | None) -> Determinisation:

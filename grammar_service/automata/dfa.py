@@ -30,10 +30,8 @@ END_OF_UNICODE = 0x110000
 
 Classes = list[tuple[int, tuple[tuple[int, int], ...]]]
 """Columns of a table, and the code points that each stands for, as ranges."""
-_NARROW = 64
-"""Fewer states than this are looked at one by one."""
 _NEAR = 8
-"""After so many steps away from acceptance, states are looked at one by one."""
+"""After so many steps away from the start or from acceptance, states are looked at one by one."""
 _BASE_CUTS = np.array([0, *SURROGATES], dtype=np.int64)
 
 
@@ -256,16 +254,20 @@ class Dfa:
         table = Letters.of((self.cuts, self.table)).tables[0]
         reachable = np.zeros(len(table), dtype=np.bool_)
         reachable[self.start] = True
-        frontier = np.array([self.start])
-        while len(frontier):
-            if len(frontier) < _NARROW:
-                reached = {target for row in table[frontier].tolist() for target in row}
-                frontier = np.array([target for target in reached if not reachable[target]], dtype=np.int64)
-            else:
-                met = np.zeros_like(reachable)
-                met[table[frontier]] = True
-                frontier = np.flatnonzero(met & ~reachable)
-            reachable[frontier] = True
+        for _ in range(_NEAR):
+            before = np.count_nonzero(reachable)
+            reachable[table[reachable]] = True
+            if np.count_nonzero(reachable) == before:
+                return reachable
+        rows = table.tolist()
+        queue = np.flatnonzero(reachable).tolist()
+        met = set(queue)
+        for state in queue:  # grows as it is read
+            for target in rows[state]:
+                if target not in met:
+                    met.add(target)
+                    queue.append(target)
+        reachable[queue] = True
         return reachable
 
     def _without_surrogates(self) -> Dfa:

@@ -14,16 +14,21 @@ from protos.automaton import DEAD, Automaton
 from protos.endings import Endings
 
 _MANY = 64
-"""From so many calls at a time on, numpy sorts out those that are of no use."""
+"""From so many calls or pairs at a time on, numpy sorts out those that are of no use."""
 _CHUNK = 1 << 16
 """So many endings at a time are compared with the transitions of their states."""
 _READABLE = sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127))
 """The bytes, those first that people like best to read."""
 
 
-def with_endings(automaton: Automaton) -> Automaton:
-    """The automaton with its endings filled in, for all ways in which its states can end."""
-    return replace(automaton, endings=_Search(automaton).endings())
+def with_endings(automaton: Automaton, known: Endings | None = None) -> Automaton:
+    """The automaton with its endings filled in, for all ways in which its states can end.
+
+    Args:
+        known: the endings of the first states, where those are known. They must lead to one another only.
+    """
+    known = known or Endings.none()
+    return replace(automaton, endings=known.followed_by(_Search(automaton, known).endings()))
 
 
 class _Search:
@@ -39,63 +44,84 @@ class _Search:
     A pair is one number, label * states + state. A copy of a state is the state itself here.
     """
 
-    def __init__(self, automaton: Automaton) -> None:
-        table = automaton.transitions
-        inside = (table > DEAD) & (table < automaton.num_states)
-        self._table = np.where(inside, automaton.repetition.originals(len(table))[table * inside], table)
+    def __init__(self, automaton: Automaton, known: Endings) -> None:
+        states = len(automaton.transitions)
+        self._begun = known.states
+        """The first state whose endings are searched for."""
+        table = automaton.transitions[self._begun :]
+        if automaton.repetition.count:
+            copies = (table >= states) & (table < automaton.num_states)
+            table = table.copy()
+            table[copies] = automaton.repetition.originals(states)[table[copies]]
+        self._table = table
         self._automaton = automaton
-        ordered = np.sort(self._table, axis=1)
+        ordered = np.sort(table, axis=1)
         fresh = ordered != DEAD
         fresh[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
-        self._origins, self._moves = np.nonzero(fresh)[0], ordered[fresh]
+        self._origins, self._moves = np.nonzero(fresh)[0] + self._begun, ordered[fresh]
         """Every state with each of its transitions, ascending."""
-        self._returns: list[int] = automaton.returns.tolist()
-        self._states = len(table)
+        self._states = states
+        self._returns = automaton.returns
         self._depths: dict[int, int] = {}
         """Of every pair that is found: the most rows it has on the stack."""
-        self._at_return: dict[int, list[tuple[int, int]]] = {state: [] for state in self._returns}
+        self._pairs: list[int] = []
+        self._chosen: list[int] = []
+        """The pairs in the order in which they are found; and of each its transition."""
+        self._at_return: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         """Of states that calls return to: what is found, (pair, bytes)."""
-        self._steps: defaultdict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+        self._steps: dict[int, list[tuple[int, int, int, int]]] = {}
         """Of such states: (caller, bytes, rows, transition) of the calls that return to it."""
         self._stepped: set[tuple[int, int]] = set()
         self._waiting: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
         """Per number of bytes: (pair, rows, transition) of what ends so, unless found before."""
+        self._called = self._callers()
+        self._pending = self._known_endings(known)
+        """Per number of bytes: (state, label, rows) of the endings known of states that are called."""
 
     def endings(self) -> Endings:
-        """The endings of all states."""
+        """The endings of the states searched for."""
         self._begin()
-        sources, callers = self._sources(), self._callers()
-        depths, states = self._depths, self._states
-        pairs: list[int] = []
-        moves: list[int] = []
+        depths, pairs = self._depths, self._pairs
         levels = [0]  # where the pairs of each length begin
-        while self._waiting or levels[-1] < len(pairs):
+        while self._waiting or self._pending or levels[-1] < len(pairs):
             length = len(levels) - 1
             for pair, depth, move in self._waiting.pop(length, ()):
                 if pair not in depths:
                     depths[pair] = depth
                     pairs.append(pair)
-                    moves.append(move)
+                    self._chosen.append(move)
             level = pairs[levels[-1] :]
             levels.append(len(pairs))
-            for pair in level:
-                state = pair % states
-                label = pair - state
-                found = [label + source for source in sources[state] if label + source not in depths]
-                if found:
-                    pairs += found
-                    moves += [state] * len(found)
-                    depths.update(dict.fromkeys(found, depths[pair]))
-                if state in self._at_return:
-                    self._arrive(state, pair, length)
-                if label and state in callers:
-                    self._return(callers[state], label // states, length + 1, depths[pair] + 1)
-        lengths = np.repeat(np.arange(len(levels) - 1), np.diff(levels))
-        return self._tabled(np.array(pairs, dtype=np.int64), np.array(moves, dtype=np.int32), lengths)
+            for entry, label, depth in self._pending.pop(length, ()):
+                self._return(self._called[entry], label, length + 1, depth + 1)
+            self._go_back(level, length)
+        return self._tabled(np.repeat(np.arange(len(levels) - 1), np.diff(levels)))
+
+    def _go_back(self, level: list[int], length: int) -> None:
+        """Find what a byte more leads to the pairs of a level; and step where these were called."""
+        first, sources = self._sources
+        depths, states, is_returned_to = self._depths, self._states, self._is_returned_to
+        pairs, chosen, at_return = self._pairs, self._chosen, self._at_return
+        for pair in level:
+            state = pair % states
+            if first[state] < first[state + 1]:
+                label, depth = pair - state, depths[pair]
+                for source in sources[first[state] : first[state + 1]]:
+                    if label + source not in depths:
+                        depths[label + source] = depth
+                        pairs.append(label + source)
+                        chosen.append(state)
+            if is_returned_to[state]:
+                at_return[state].append((pair, length))
+                if state in self._steps:
+                    self._step(pair, length)
+            if state in self._called and pair != state:
+                self._return(self._called[state], pair // states, length + 1, depths[pair] + 1)
 
     def _begin(self) -> None:
         """Find what ends without going anywhere."""
-        self._waiting[0] = [(state, 0, DEAD) for state in np.flatnonzero(self._automaton.accepting).tolist()]
+        accepting = np.flatnonzero(self._automaton.accepting[self._begun :]) + self._begun
+        self._waiting[0] = [(state, 0, DEAD) for state in accepting.tolist()]
         returning = self._moves >= self._automaton.num_states
         labels = self._moves[returning].astype(np.int64) - self._automaton.num_states + 1
         ended = self._origins[returning] + labels * self._states
@@ -104,14 +130,20 @@ class _Search:
             for pair, move in zip(ended.tolist(), self._moves[returning].tolist(), strict=True)
         ]
 
-    def _sources(self) -> list[list[int]]:
-        """Per state: the states that lead to it."""
+    @cached_property
+    def _sources(self) -> tuple[list[int], list[int]]:
+        """States that lead to others, those to state s from the first list's s-th number on."""
         inside = (self._moves > DEAD) & (self._moves < self._automaton.num_states)
         targets = self._moves[inside]
         order = np.argsort(targets, kind="stable")
-        sources = self._origins[inside][order].tolist()
-        first = np.searchsorted(targets[order], np.arange(self._states + 1)).tolist()
-        return [sources[low:high] for low, high in pairwise(first)]
+        first = np.searchsorted(targets[order], np.arange(self._states + 1))
+        return first.tolist(), self._origins[inside][order].tolist()
+
+    @cached_property
+    def _is_returned_to(self) -> list[bool]:
+        returned_to = np.zeros(self._states, dtype=np.bool_)
+        returned_to[self._returns] = True
+        return returned_to.tolist()
 
     def _callers(self) -> dict[int, NDArray[np.int64]]:
         """By the state that is called, (calls, 3): caller, row, transition."""
@@ -126,10 +158,25 @@ class _Search:
         bounds = pairwise([*first.tolist(), len(callers)])
         return {entry: callers[low:high] for entry, (low, high) in zip(called.tolist(), bounds, strict=True)}
 
-    def _arrive(self, state: int, pair: int, length: int) -> None:
-        """Go on backwards from a pair that calls return to."""
-        self._at_return[state].append((pair, length))
-        for caller, more, high, move in self._steps.get(state, ()):
+    def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int, int]]]:
+        pending: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for entry in self._called:
+            if entry < self._begun:
+                of_entry = slice(int(known.first[entry]), int(known.first[entry + 1]))
+                for label, length, depth in zip(
+                    known.labels[of_entry].tolist(),
+                    known.lengths[of_entry].tolist(),
+                    known.depths[of_entry].tolist(),
+                    strict=True,
+                ):
+                    if label:
+                        pending[length].append((entry, label, depth))
+        return pending
+
+    def _step(self, pair: int, length: int) -> None:
+        """Go on backwards from a pair of a state that steps lead to."""
+        state = pair % self._states
+        for caller, more, high, move in self._steps[state]:
             depth = max(high, self._depths[pair])
             self._waiting[length + more].append((pair - state + caller, depth, move))
 
@@ -137,19 +184,19 @@ class _Search:
         """Let the callers of a state step to where it returns with a label, in so many bytes and rows."""
         if len(callers) > _MANY:
             callers = self._useful(callers, label)
-        for caller, row, move in callers.tolist():
-            target = self._returns[row + label - 1]
+        targets = self._returns[callers[:, 1] + label - 1].tolist()
+        for (caller, _, move), target in zip(callers.tolist(), targets, strict=True):
             if target in (DEAD, caller) or (caller, target) in self._stepped:
                 continue
             self._stepped.add((caller, target))
             self._steps.setdefault(target, []).append((caller, length, depth, move))
-            for pair, more in self._at_return[target]:
+            for pair, more in self._at_return.get(target, ()):
                 high = max(depth, self._depths[pair])
                 self._waiting[length + more].append((pair - target + caller, high, move))
 
     def _useful(self, callers: NDArray[np.int64], label: int) -> NDArray[np.int64]:
         """Those that could not have got to where the call returns in one byte."""
-        targets = self._automaton.returns[callers[:, 1] + label - 1]
+        targets = self._returns[callers[:, 1] + label - 1]
         steps = callers[:, 0] * self._states + targets
         known = self._single[np.searchsorted(self._single[:-1], steps)] == steps
         return np.compress(~known, callers, axis=0)
@@ -160,15 +207,15 @@ class _Search:
         inside = (self._moves > DEAD) & (self._moves < self._automaton.num_states)
         return np.append(self._origins[inside] * self._states + self._moves[inside], -1)
 
-    def _tabled(
-        self, pairs: NDArray[np.int64], moves: NDArray[np.int32], lengths: NDArray[np.int64]
-    ) -> Endings:
-        """The endings that the pairs are."""
-        order = np.argsort(pairs % self._states, kind="stable")
-        states = (pairs % self._states)[order]
+    def _tabled(self, lengths: NDArray[np.int64]) -> Endings:
+        """The endings that the pairs are, of so many bytes each."""
+        pairs, moves = np.array(self._pairs, dtype=np.int64), np.array(self._chosen, dtype=np.int32)
+        of_pairs = pairs % self._states - self._begun
+        order = np.argsort(of_pairs, kind="stable")
+        states = of_pairs[order]
         depths = np.fromiter(map(self._depths.__getitem__, pairs.tolist()), dtype=np.int32, count=len(pairs))
         return Endings(
-            first=np.searchsorted(states, np.arange(self._states + 1)).astype(np.int32),
+            first=np.searchsorted(states, np.arange(len(self._table) + 1)).astype(np.int32),
             labels=(pairs // self._states)[order].astype(np.int32),
             lengths=lengths[order].astype(np.int32),
             depths=depths[order],
@@ -176,7 +223,7 @@ class _Search:
         )
 
     def _bytes(self, states: NDArray[np.int64], moves: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """(endings,): a byte with which the states make these transitions."""
+        """(endings,): a byte with which the states, counted from the first, make these transitions."""
         _, first = np.unique(self._automaton.byte_classes[_READABLE], return_index=True)
         representatives = np.array(_READABLE, dtype=np.uint8)[np.sort(first)]
         table = self._table[:, self._automaton.byte_classes[representatives]]

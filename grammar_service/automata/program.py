@@ -144,22 +144,22 @@ class Program:
         """Whether each state can reach `final` or a return."""
         alive = [True] * self.settled + [False] * (len(self.moves) - self.settled)
         sources, callers, queue = self._sources()
-        queue += [final, *range(self.settled)]
+        queue += [final, *(state for state in {*sources, *callers} if state < self.settled)]
         for state in queue:
             alive[state] = True
         while queue:
             reached = queue.pop()
             ready = [state for state, other in callers.get(reached, ()) if alive[other]]
-            for state in (*sources[reached], *ready):
+            for state in (*sources.get(reached, ()), *ready):
                 if not alive[state]:
                     alive[state] = True
                     queue.append(state)
         return alive
 
-    def _sources(self) -> tuple[list[list[int]], dict[int, list[tuple[int, int]]], list[int]]:
+    def _sources(self) -> tuple[dict[int, list[int]], dict[int, list[tuple[int, int]]], list[int]]:
         """Per state, the states with a move to it; the calls that it is the entry or the target of, each
         with what else the call needs; and the states that return."""
-        sources: list[list[int]] = [[] for _ in self.moves]
+        sources: defaultdict[int, list[int]] = defaultdict(list)
         callers: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         ready = []
         for state in range(self.settled, len(self.moves)):

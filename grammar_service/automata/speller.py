@@ -9,7 +9,7 @@ import numpy as np
 
 from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Classes, Dfa
 from grammar_service.automata.program import NONE, Entry, Leaf, Procedure, Program
-from grammar_service.automata.spelling import Ranges, Spelling, sequences
+from grammar_service.automata.spelling import Ranges, Spelling, parted, sequences
 from grammar_service.automata.spelling import Sequence as Spelt
 
 
@@ -102,14 +102,15 @@ class Speller:
         moves.extend([(low, high, target, entry, procedure) for low, high, entry, procedure in way.calls])
 
     def _spell(self, characters: Ranges, spelling: Spelling) -> Spelled:
-        spelled = self._spelled.get((characters, spelling))
+        plain, others = parted(characters, spelling)
+        spelled = self._spelled.get((others, spelling))
         if spelled is None:
-            ways = sequences(characters, spelling)
+            ways = sequences(others, spelling)
             single = tuple(r for sequence in ways if len(sequence) == 1 for r in sequence[0])
             longer = [sequence for sequence in ways if len(sequence) > 1]
             calls = tuple(self._procedure(longer)) if longer else ()
-            spelled = self._spelled[characters, spelling] = Spelled(single, calls)
-        return spelled
+            spelled = self._spelled[others, spelling] = Spelled(single, calls)
+        return Spelled(plain + spelled.single, spelled.calls) if plain else spelled
 
     def _procedure(self, ways: list[Spelt]) -> Iterator[tuple[int, int, int, Procedure]]:
         procedure = self.program.procedure()

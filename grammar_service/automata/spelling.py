@@ -26,6 +26,13 @@ class Spelling(Enum):
 
 
 @lru_cache(maxsize=4096)
+def parted(characters: Ranges, spelling: Spelling) -> tuple[Ranges, Ranges]:
+    """The characters that can only be spelled by the one byte that they are; and the others."""
+    plain = _PLAIN[spelling]
+    return _overlap(characters, plain), _overlap(characters, _GAPS[spelling]) if plain else characters
+
+
+@lru_cache(maxsize=4096)
 def sequences(characters: Ranges, spelling: Spelling) -> tuple[Sequence, ...]:
     """All spellings of a set of characters."""
     if spelling is Spelling.RAW:
@@ -38,6 +45,16 @@ def sequences(characters: Ranges, spelling: Spelling) -> tuple[Sequence, ...]:
     return (*raw, *_short_escapes(characters, b'"\\bfnrt'), *_unicode_escapes(_overlap(characters, unnamed)))
 
 
+_PLAIN: dict[Spelling, Ranges] = {
+    Spelling.RAW: ((0x00, 0x7F),),
+    Spelling.JSON: (),
+    Spelling.JSON_CANONICAL: ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7E)),
+}
+_GAPS: dict[Spelling, Ranges] = {
+    Spelling.RAW: ((0x80, END_OF_UNICODE - 1),),
+    Spelling.JSON: (),
+    Spelling.JSON_CANONICAL: ((0x00, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x7F, END_OF_UNICODE - 1)),
+}
 _SHORT_ESCAPES = {ord(c): c for c in '"\\/'} | {8: "b", 9: "t", 10: "n", 12: "f", 13: "r"}
 
 

@@ -43,10 +43,8 @@ class Tables:
         basis, kept = self.basis, self.basis
         if basis is None:
             return self
-        fresh = self.transitions[len(basis.transitions) :]
-        reached = max(
-            _last_below(targets, len(basis.transitions)) for targets in (fresh, *self._fresh_calls())
-        )
+        # Only calls lead there: the states of a procedure lead to one another.
+        reached = max(_last_below(targets, len(basis.transitions)) for targets in self._fresh_calls())
         while kept is not None and reached < (len(kept.basis.transitions) if kept.basis else 1):
             kept = kept.basis
         return self if kept is basis else self._without(basis, kept)
@@ -62,9 +60,15 @@ class Tables:
         rows, all_rows = (len(kept.returns) if kept else 0), len(basis.returns)
 
         def renumbered(targets: NDArray[np.int32]) -> NDArray[np.int32]:
-            kinds = [targets >= RETURNS, targets >= all_states, targets <= SPACES, targets < -all_calls]
-            changes = [0, states - all_states, all_states - states, all_calls - calls]
-            return targets + np.select(kinds, changes, 0).astype(np.int32)
+            changed = targets.copy()
+            kinds = [
+                ((targets >= all_states) & (targets < RETURNS), states - all_states),
+                ((targets > SPACES) & (targets < -all_calls), all_calls - calls),
+                (targets <= SPACES, all_states - states),
+            ]
+            for kind, change in kinds:
+                np.add(changed, np.int32(change), out=changed, where=kind)
+            return changed
 
         fresh = renumbered(self.transitions[all_states:])
         entries, returns = self._fresh_calls()
@@ -157,6 +161,7 @@ class _Filling:
         self._begun = len(basis.transitions) if basis else 1
         """The first state that is not of the basis."""
         self.cuts = self._byte_cuts(basis)
+        self._column = {cut: column for column, cut in enumerate([*self.cuts.tolist(), 256])}
         if construction.count * len(self.cuts) > MAX_CELLS:
             raise TooManyStatesError(MAX_CELLS // len(self.cuts))
         self.table = np.zeros((construction.count, len(self.cuts)), dtype=np.int32)
@@ -187,7 +192,7 @@ class _Filling:
         return np.array(sorted(cuts - {256}), dtype=np.int64)
 
     def _columns(self, low: int, high: int) -> slice:
-        return slice(*np.searchsorted(self.cuts, (low, high + 1)).tolist())
+        return slice(self._column[low], self._column[high + 1])
 
     def _fill_basis(self, basis: Tables) -> None:
         columns = np.searchsorted(basis.cuts, self.cuts, side="right") - 1
@@ -229,11 +234,15 @@ class _Filling:
         targets = block.targets
         for low, high, column in block.plain:
             self.table[states, self._columns(low, high)] = targets[:, column][:, None]
+        alike: dict[tuple[int, tuple[int, ...]], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for call in block.calls:
-            columns = [call.columns[procedure] for label in call.callee.labels for procedure in label]
+            columns = tuple([call.columns[procedure] for label in call.callee.labels for procedure in label])
             rows = targets[call.members][:, columns]
-            same = row_numbers(rows)
-            first = np.unique(same, return_index=True)[1]  # members that return alike make the same call
+            kind = (id(call.members), columns)
+            if kind not in alike:  # members that return alike make the same call
+                same = row_numbers(rows)
+                alike[kind] = (same, np.unique(same, return_index=True)[1])
+            same, first = alike[kind]
             self.call_entries.append(np.full(len(first), call.entry))
             self.call_rows.append(self._rows + np.arange(len(first)) * len(columns))
             self.returns.append(rows[first].reshape(-1))
@@ -245,37 +254,25 @@ class _Filling:
     def _fill_borders(self) -> None:
         """Let states that begin a block go on as it does, and its accepting states as what comes after it."""
         construction = self._construction
-        pairs = [
-            (state, after)
-            for block in construction.blocks
-            for ending, after in block.after
-            for state in (block.first + ending).tolist()
+        borders = [(np.array([state]), beginning) for state, beginning in construction.beginnings]
+        borders += [
+            (block.first + ending, after) for block in construction.blocks for ending, after in block.after
         ]
-        endings = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        beginnings = _apart(construction.beginnings)
-        for _ in range(2):  # what comes after a block may begin another
-            for together in (*beginnings, endings):
-                self._go_on(together)
+        changed = np.zeros(construction.count, dtype=np.bool_)
+        for states, other in borders:
+            self._go_on(states, other)
+            changed[states] = True
+        for states, other in borders:  # what comes after a block may begin another
+            if changed[other]:
+                self._go_on(states, other)
 
-    def _go_on(self, pairs: NDArray[np.int64]) -> None:
-        """Let states, none of them twice, have the moves of others besides their own."""
-        states, others = pairs.T
-        rows, more = self.table[states], self.table[others]
-        self.table[states] = np.where(rows == DEAD, more, rows)
-        self.accepting[states] |= self.accepting[others]
-
-
-def _apart(pairs: list[tuple[int, int]]) -> list[NDArray[np.int64]]:
-    """(pairs, 2): as few arrays as possible of which none has two pairs with the same first number."""
-    rounds: list[list[tuple[int, int]]] = []
-    met: dict[int, int] = {}
-    for pair in pairs:
-        turn = met.get(pair[0], 0)
-        met[pair[0]] = turn + 1
-        if turn == len(rounds):
-            rounds.append([])
-        rounds[turn].append(pair)
-    return [np.array(turn, dtype=np.int64) for turn in rounds]
+    def _go_on(self, states: NDArray[np.int64], other: int) -> None:
+        """Let states have the moves of another besides their own."""
+        columns = self.table[other].nonzero()[0]
+        cells = (states[:, None], columns)
+        own = self.table[cells]
+        self.table[cells] = np.where(own == DEAD, self.table[other, columns], own)
+        self.accepting[states] |= self.accepting[other]
 
 
 def _last_below(targets: NDArray[np.int32], bound: int) -> int:

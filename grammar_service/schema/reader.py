@@ -164,17 +164,20 @@ class Reader:
         """What `type` and the keywords that speak of one type allow."""
         strict = self.strict and not place.lenient
         named = types(place)
+        spoken_of = {_TYPE_OF[keyword] for keyword in place.schema if keyword in _TYPE_OF}
+        integer = "number" not in named
         shape = Shape(
             null=True,
             booleans=(True, False),
-            number=number_shape(place, integer="number" not in named),
-            string=string_shape(place),
-            array=array_shape(place),
-            object=object_shape(place, strict=strict),
+            number=number_shape(place, integer=integer)
+            if integer or "number" in spoken_of
+            else ANYTHING.number,
+            string=string_shape(place) if "string" in spoken_of else ANYTHING.string,
+            array=array_shape(place) if "array" in spoken_of else ANYTHING.array,
+            object=object_shape(place, strict=strict) if "object" in spoken_of else ANYTHING.object,
         )
         if "integer" in named:
             named |= {"number"}
-        spoken_of = {_TYPE_OF[keyword] for keyword in place.schema if keyword in _TYPE_OF}
         if strict and len(spoken_of) == 1 and not any(keyword in place.schema for keyword in _IN_PLACE):
             named = frozenset(spoken_of)
         return shape.only(named)

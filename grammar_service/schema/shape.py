@@ -251,8 +251,7 @@ class Shape:
 
     def only(self, types: frozenset[str]) -> Shape:
         """The values whose type is among `types`; numbers count as "number", whole or not."""
-        return replace(
-            self,
+        return Shape(
             null=self.null and "null" in types,
             booleans=self.booleans if "boolean" in types else (),
             number=self.number if "number" in types else None,
