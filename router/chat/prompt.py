@@ -80,7 +80,7 @@ def write_prompt(
     if use and tool_prompt:
         messages = _behind_last_of_user(messages, f"\n---\n{tool_prompt}")
     if not form.in_template:
-        messages = plain_messages(messages)
+        messages = plain_messages(messages, required=use is not None and use.required)
     if use and use.several and not form.several:
         use = replace(use, several=False)
     shown = [tool.described() for tool in use.tools] if use and form.in_template else None

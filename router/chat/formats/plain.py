@@ -33,6 +33,8 @@ CALL = (
     "dictionary of argument name and its value}. Do not use variables."
 )
 OR_TEXT = " If none of the functions helps, answer in plain text instead."
+WITH_RESULTS = "Answer the question in plain text with this."
+"""Behind results. What such a model has before its eyes is a call, and it would go on calling."""
 
 
 def tools_prompt(use: ToolUse, tool_prompt: str | None) -> str:
@@ -44,8 +46,11 @@ def tools_prompt(use: ToolUse, tool_prompt: str | None) -> str:
     return f"{tools}\n{tool_prompt or (CALL if use.required else CALL + OR_TEXT)}"
 
 
-def plain_messages(messages: Sequence[Message]) -> list[Message]:
-    """The same conversation without tools: calls are text of the assistant, results are text of the user."""
+def plain_messages(messages: Sequence[Message], *, required: bool) -> list[Message]:
+    """The same conversation without tools: calls are text of the assistant, results are text of the user.
+
+    Unless another call is `required`, results that come last ask for an answer.
+    """
     names = {call.id: call.name for message in messages for call in message.calls}
     plain: list[Message] = []
     for are_results, group in groupby(messages, key=lambda message: message.role == "tool"):
@@ -53,6 +58,8 @@ def plain_messages(messages: Sequence[Message]) -> list[Message]:
             plain.append(_results(group, names))
         else:
             plain.extend(map(_with_calls_as_text, group))
+    if messages[-1].role == "tool" and not required:
+        plain[-1] = replace(plain[-1], content=f"{plain[-1].content}\n{WITH_RESULTS}")
     return plain
 
 

@@ -353,7 +353,7 @@ async def test_a_conversation_with_calls_goes_on(client: httpx.AsyncClient, serv
     assert told == {"role": "assistant", "content": "18 degrees."}
     assert services.shard.requests[1].inputs.endswith(
         '<assistant> {"name": "get_weather", "parameters": {"city": "Köln"}} '
-        "<user> Result of get_weather: 18 <assistant>"
+        "<user> Result of get_weather: 18\nAnswer the question in plain text with this. <assistant>"
     )
 
 

@@ -97,7 +97,8 @@ def test_a_model_without_tools_is_told_of_them_and_reads_calls_as_text(model: Mo
         "answer in plain text instead.<|im_end|>\n<|im_start|>assistant\nLet me see.\n"
         '{"name": "get_weather", "parameters": {"city": "Köln"}}\n'
         '{"name": "get_time", "parameters": {}}<|im_end|>\n'
-        "<|im_start|>user\nResult of get_weather: 18\nResult of get_time: 12:00<|im_end|>\n"
+        "<|im_start|>user\nResult of get_weather: 18\nResult of get_time: 12:00\n"
+        "Answer the question in plain text with this.<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
     required = write(model("smollm2"), [ASKED], use=ToolUse(tools=(TIME,), required=True, several=False))
@@ -107,7 +108,17 @@ def test_a_model_without_tools_is_told_of_them_and_reads_calls_as_text(model: Mo
 def test_results_of_unknown_calls_are_read_too(model: Models) -> None:
     results = [Message(role="tool", content="1", name="f"), Message(role="tool", content="2", call_id="?")]
     text = write(model("smollm2"), results).text
-    assert "user\nResult of f: 1\nResult: 2<|im_end|>" in text
+    assert "user\nResult of f: 1\nResult: 2\nAnswer the question" in text
+
+
+def test_results_ask_for_an_answer_where_one_may_follow(model: Models) -> None:
+    required = ToolUse(tools=(TIME,), required=True, several=False)
+    assert (
+        "Result of get_weather: 18<|im_end|>"
+        in write(model("smollm2"), [ASKED, CALLED, RESULT], use=required).text
+    )
+    answered = [ASKED, CALLED, RESULT, Message(role="assistant", content="18."), ASKED]
+    assert "Result of get_weather: 18<|im_end|>" in write(model("smollm2"), answered, use=USE).text
 
 
 def test_the_caller_s_words_on_tools_stand_behind_what_the_user_said_last(model: Models) -> None:
