@@ -50,11 +50,14 @@ def types(place: Place) -> frozenset[str]:
     return frozenset(names)
 
 
-def number_shape(place: Place, *, integer: bool) -> NumberShape | None:
-    """The numbers that satisfy the keywords about numbers; only whole ones if `integer`."""
+def number_shape(place: Place, *, integer: bool, strict: bool) -> NumberShape | None:
+    """The numbers that satisfy the keywords about numbers; only whole ones if `integer`.
+
+    If `strict`, these are written without a point: 1.0 is the integer 1, but few parsers read it as one.
+    """
     shape: NumberShape | None = NumberShape(
         integer=integer or None,
-        undotted=integer and place.draft4,
+        undotted=integer and (strict or place.draft4),
         minimum=_number(place, "minimum"),
         maximum=_number(place, "maximum"),
         exclusive_minimum=place.schema.get("exclusiveMinimum") is True,  # as in draft 4

@@ -29,7 +29,8 @@ class NumberShape:
     excluded: tuple[Decimal, ...] = ()
     """Not these."""
     undotted: bool = False
-    """Only spelled without a fraction or an exponent, which is what draft 4 calls an integer."""
+    """Only spelled without a fraction or an exponent: all that draft 4 calls an integer, and all that most
+    programs read as one."""
 
     def intersection(self, other: NumberShape) -> NumberShape | None:
         """The numbers in both; None if there are none for certain."""

@@ -169,7 +169,7 @@ class Reader:
         shape = Shape(
             null=True,
             booleans=(True, False),
-            number=number_shape(place, integer=integer)
+            number=number_shape(place, integer=integer, strict=strict)
             if integer or "number" in spoken_of
             else ANYTHING.number,
             string=string_shape(place) if "string" in spoken_of else ANYTHING.string,

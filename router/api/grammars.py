@@ -23,7 +23,8 @@ class JsonOptions(JsonObject):
     """What may stand beside any grammar whose answers are JSON."""
 
     strict: bool | None = None
-    """Whether an object with `properties` but no `additionalProperties` refuses others (the default)."""
+    """Whether an object with `properties` but no `additionalProperties` refuses others, and integers are
+    digits only (the default)."""
     whitespace: Whitespace | None = None
     """Whitespace between the tokens of the JSON: `single` (the default), `compact` or `flexible`."""
 

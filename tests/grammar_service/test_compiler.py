@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,14 @@ def test_the_schema_of_the_guidance_guide_means_what_it_says() -> None:
     ):
         assert not automaton.accepts(json.dumps(SEEN | wrong).encode())
     assert not automaton.accepts(b"5")  # a schema with properties means an object, if read strictly
+
+
+@pytest.mark.parametrize("schema", [{"type": "integer"}, {"type": ["integer", "null"], "multipleOf": 5}])
+def test_an_integer_is_written_as_digits_which_every_parser_reads_as_one(schema: Any) -> None:
+    automaton = compiled(json_schema=json.dumps(schema))
+    assert automaton.accepts(b"-10")
+    assert not any(automaton.accepts(spelling) for spelling in (b"-10.0", b"1e1"))
+    assert compiled(json_schema=json.dumps(schema), strict=False).accepts(b"-10.0")
 
 
 def test_without_strict_a_schema_has_json_schemas_own_meaning() -> None:

@@ -59,7 +59,7 @@ CASES: list[tuple[Any, list[Any], list[Any]]] = [
         [{"a": 1}],
     ),
     ({"type": ["object", "null"], "required": ["\ud800"]}, [None], [{}, {"a": 1}]),
-    ({"type": "integer"}, [0, -1, 1.0, 12345678901234567890], [1.5, "1", True]),
+    ({"type": "integer"}, [0, -1, 12345678901234567890], [1.0, 1.5, "1", True]),
     ({"$schema": "http://json-schema.org/draft-04/schema#", "type": "integer"}, [0, -12], [1.0, 1.5]),
     ({"$schema": "http://json-schema.org/draft-04/schema#", "type": "number"}, [0, 1.0, 1.5], ["1"]),
     ({"type": "number"}, [0, -1.5, 1e100, 1e-7], ["1", None]),
