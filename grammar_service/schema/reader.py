@@ -165,7 +165,7 @@ class Reader:
         strict = self.strict and not place.lenient
         named = types(place)
         spoken_of = {_TYPE_OF[keyword] for keyword in place.schema if keyword in _TYPE_OF}
-        integer = "number" not in named
+        integer = "integer" in named and "number" not in named
         shape = Shape(
             null=True,
             booleans=(True, False),
