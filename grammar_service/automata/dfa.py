@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from grammar_service.automata.counting import counted
 from grammar_service.automata.letters import Letters
 from grammar_service.automata.minimisation import minimised
 from grammar_service.automata.states import DEAD, TooManyStatesError
@@ -125,6 +126,16 @@ class Dfa:
     def difference(self, other: Dfa, *, max_states: int) -> Dfa:
         """The strings of this one that the other does not contain."""
         return self.intersection(other.complement(), max_states=max_states)
+
+    def bounded(self, least: int, most: int | None, *, max_states: int) -> Dfa:
+        """The strings of `least` to `most` characters; without `most`, of any greater length."""
+        letters = Letters.of((self.cuts, self.table))
+        rows, accepting, start = counted(
+            letters.tables[0], self.accepting, self.start, least=least, most=most, max_states=max_states
+        )
+        bounded = Dfa(letters.cuts, rows[:, letters.of_interval], accepting, start)
+        vars(bounded)["trimmed"] = bounded  # for only such states were made
+        return bounded
 
     @cached_property
     def classes(self) -> Classes:

@@ -88,11 +88,13 @@ class StringShape:
         parts = [demand.language() for demand in self.demands]
         if self.excluded:
             parts.append(Dfa.words(self.excluded).complement())
-        if not parts or self.min_length or self.max_length is not None:
-            parts.append(Dfa.lengths(self.min_length, self.max_length))
+        if not parts:
+            return Dfa.lengths(self.min_length, self.max_length)
         language = parts[0]
         for part in parts[1:]:
             language = language.intersection(part, max_states=max_states)
+        if self.min_length or self.max_length is not None:
+            language = language.bounded(self.min_length, self.max_length, max_states=max_states)
         return language
 
 

@@ -1,6 +1,7 @@
 """The algebra of automata over characters, against sets of short strings worked out one by one."""
 
 import re
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -54,6 +55,25 @@ def test_concatenation_puts_one_after_the_other(first: str, second: str) -> None
     joined = fullmatch(first).concatenation(fullmatch(second), max_states=LIMIT)
     assert members(joined) == matching(f"(?:{first})(?:{second})")
     assert len(joined.minimised().table) == len(fullmatch(f"(?:{first})(?:{second})").table)
+
+
+@given(patterns, st.integers(0, 4), st.none() | st.integers(0, 5))
+def test_bounds_leave_the_strings_of_those_lengths(pattern: str, least: int, most: int | None) -> None:
+    bounded = fullmatch(pattern).bounded(least, most, max_states=LIMIT)
+    expected = {text for text in matching(pattern) if least <= len(text) <= (4 if most is None else most)}
+    assert members(bounded) == expected
+    anew = replace(bounded)  # which is not known to be trimmed
+    assert anew.trimmed is anew
+    lengths = Dfa.lengths(least, most) if most is None or least <= most else Dfa.words([])
+    same = fullmatch(pattern).intersection(lengths, max_states=LIMIT)
+    assert len(bounded.minimised().table) == len(same.minimised().table)
+
+
+def test_bounds_that_make_too_many_states_are_refused() -> None:
+    with pytest.raises(TooManyStatesError):
+        fullmatch("(?:aa|aaa|b)*").bounded(0, 40, max_states=50)
+    with pytest.raises(TooManyStatesError):
+        fullmatch("a*").bounded(60, None, max_states=50)
 
 
 @given(patterns)
