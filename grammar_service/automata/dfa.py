@@ -66,7 +66,8 @@ class Dfa:
         table[1:, 0] = table[1:, 2] = targets
         accepting = np.zeros(last + 2, dtype=np.bool_)
         accepting[1 + least :] = True
-        return cls(_BASE_CUTS, table, accepting, 1)
+        lengths = cls(_BASE_CUTS, table, accepting, 1)
+        return lengths._known_as_trimmed() if least <= last else lengths
 
     @classmethod
     def words(cls, words: Iterable[str]) -> Dfa:
@@ -133,9 +134,7 @@ class Dfa:
         rows, accepting, start = counted(
             letters.tables[0], self.accepting, self.start, least=least, most=most, max_states=max_states
         )
-        bounded = Dfa(letters.cuts, rows[:, letters.of_interval], accepting, start)
-        vars(bounded)["trimmed"] = bounded  # for only such states were made
-        return bounded
+        return Dfa(letters.cuts, rows[:, letters.of_interval], accepting, start)._known_as_trimmed()
 
     @cached_property
     def classes(self) -> Classes:
@@ -151,6 +150,11 @@ class Dfa:
         renumber = np.where(kept, np.cumsum(kept), DEAD)
         rows = np.concatenate([[DEAD], np.flatnonzero(kept)])
         return Dfa(self.cuts, renumber[self.table[rows]], self.accepting[rows], int(renumber[self.start]))
+
+    def _known_as_trimmed(self) -> Dfa:
+        """This one, which has no states but those that `trimmed` keeps: so it need not look for others."""
+        vars(self)["trimmed"] = self
+        return self
 
     @cached_property
     def living(self) -> NDArray[np.bool_]:

@@ -80,11 +80,16 @@ class _Search:
 
     def endings(self) -> Endings:
         """The endings of the states searched for."""
-        self._begin()
         depths, pairs = self._depths, self._pairs
         levels = [0]  # where the pairs of each length begin
-        while self._waiting or self._pending or levels[-1] < len(pairs):
+        at_once = self._at_once()
+        while len(levels) < 3 or self._waiting or self._pending or levels[-1] < len(pairs):
             length = len(levels) - 1
+            if length in at_once:
+                ended, moves = at_once[length]
+                depths.update(dict.fromkeys(ended, 0))
+                pairs += ended
+                self._chosen += moves
             for pair, depth, move in self._waiting.pop(length, ()):
                 if pair not in depths:
                     depths[pair] = depth
@@ -118,17 +123,13 @@ class _Search:
             if state in self._called and pair != state:
                 self._return(self._called[state], pair // states, length + 1, depths[pair] + 1)
 
-    def _begin(self) -> None:
-        """Find what ends without going anywhere."""
-        accepting = np.flatnonzero(self._automaton.accepting[self._begun :]) + self._begun
-        self._waiting[0] = [(state, 0, DEAD) for state in accepting.tolist()]
+    def _at_once(self) -> dict[int, tuple[list[int], list[int]]]:
+        """By the number of bytes, the pairs that end without going anywhere, and their transitions."""
+        accepting = (np.flatnonzero(self._automaton.accepting[self._begun :]) + self._begun).tolist()
         returning = self._moves >= self._automaton.num_states
         labels = self._moves[returning].astype(np.int64) - self._automaton.num_states + 1
         ended = self._origins[returning] + labels * self._states
-        self._waiting[1] = [
-            (pair, 0, move)
-            for pair, move in zip(ended.tolist(), self._moves[returning].tolist(), strict=True)
-        ]
+        return {0: (accepting, [DEAD] * len(accepting)), 1: (ended.tolist(), self._moves[returning].tolist())}
 
     @cached_property
     def _sources(self) -> tuple[list[int], list[int]]:
