@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from router.errors import RequestError
-from router.generation import Completion, PrefillToken, Token, TokenEvent
+from router.token_event import Completion, PrefillToken, Token, TokenEvent
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,16 +13,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_e
 
 from protos import grammar_pb2, grammar_pb2_grpc
 from router.errors import RequestError
-from router.generation import (
-    AnyJsonObject,
-    Choice,
-    CompiledGrammar,
-    Grammar,
-    JsonSchema,
-    Origin,
-    Regex,
-    Tagged,
-)
+from router.grammar import AnyJsonObject, Choice, CompiledGrammar, Grammar, JsonSchema, Origin, Regex, Tagged
 from router.rpc import failures_of, serving
 
 RETRY_SECONDS = 2.0

@@ -16,7 +16,10 @@ from prometheus_client.registry import Collector
 from router.errors import RequestError, tgi_error
 
 if TYPE_CHECKING:  # which needs this module to tell it what happens
-    from router.generation import Completion, GenerationRequest, Origin, Statistics
+    from router.grammar import Origin
+    from router.model import Statistics
+    from router.request import GenerationRequest
+    from router.token_event import Completion
 
 SECONDS = [0.00015 * 1.5**exponent for exponent in range(35)]
 """TGI's buckets for durations: 0.15 ms to 146 s."""

@@ -7,7 +7,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from router.answers import Collected, collect
-from router.generation import GenerationRequest, Generations, TokenEvent
+from router.generation import Generations
+from router.request import GenerationRequest
+from router.token_event import TokenEvent
 
 T = TypeVar("T")
 

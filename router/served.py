@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from time import monotonic
 
-from router.generation import Generator, Model
+from router.generation import Generator
+from router.model import Model
 
 REMEMBERED_SECONDS = 10.0
 """A shard may be replaced by one with another model."""

@@ -11,20 +11,11 @@ import grpc
 import numpy as np
 
 from protos import automaton_pb2, generation_pb2, generation_pb2_grpc
-from router.generation import (
-    CompiledGrammar,
-    Complete,
-    Completion,
-    FinishReason,
-    GenerationRequest,
-    Model,
-    PrefillToken,
-    Span,
-    Statistics,
-    Token,
-    TokenEvent,
-)
+from router.grammar import CompiledGrammar
+from router.model import Model, Span, Statistics
+from router.request import Complete, GenerationRequest
 from router.rpc import failures_of, serving
+from router.token_event import Completion, FinishReason, PrefillToken, Token, TokenEvent
 
 INFO_SECONDS = 3.0
 TOKENIZE_SECONDS = 10.0

@@ -21,10 +21,11 @@ from router.api.responses import answered, client_closed_request
 from router.api.timings import Timing
 from router.connection import unless_hung_up
 from router.errors import RequestError
-from router.generation import Completion, Generations, TokenEvent
+from router.generation import Generations
 from router.metrics import Metrics
 from router.served import ServedModel
 from router.streaming import frame
+from router.token_event import Completion, TokenEvent
 
 Wanted = Annotated[ChatRequest, Body(openapi_examples=EXAMPLES)]
 

@@ -11,7 +11,8 @@ from router.api.chat_bodies import FinishReason
 from router.api.chat_rules import Chat
 from router.api.chat_schema import ChatRequest
 from router.chat.reader import AnswerReader, CallDelta, Delta
-from router.generation import Completion, Model, Token, TokenEvent
+from router.model import Model
+from router.token_event import Completion, Token, TokenEvent
 
 UNNAMED = "tgi"
 """What TGI's clients send as the name of a model when they mean the one there is."""

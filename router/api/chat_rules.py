@@ -15,7 +15,8 @@ from router.chat.prompt import Prompt, write_prompt
 from router.chat.template import GIVEN
 from router.chat.tools import NO_PARAMETERS, Choices, NamedTool, Tool, ToolChoice, ToolUse, tool_use
 from router.errors import RequestError
-from router.generation import GenerationRequest, Model
+from router.model import Model
+from router.request import GenerationRequest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from router.answers import Answer
-from router.generation import FinishReason, PrefillToken, Token
+from router.token_event import FinishReason, PrefillToken, Token
 
 Logprobs = dict[str, list[Any]]
 Top = dict[str, float | None]

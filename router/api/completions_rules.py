@@ -9,7 +9,7 @@ from router.api.completions_schema import CompletionRequest
 from router.api.grammars import constraint
 from router.api.openai_rules import Limits, Rule, check, choice_rules, logprob_rules, to_generation
 from router.errors import RequestError
-from router.generation import GenerationRequest
+from router.request import GenerationRequest
 
 
 @dataclass(frozen=True, kw_only=True)

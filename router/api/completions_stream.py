@@ -7,7 +7,7 @@ from typing import Any
 
 from router.api.completions_bodies import LogprobsWriter, finish, joined, usage
 from router.api.completions_rules import Completions
-from router.generation import PrefillToken, TokenEvent
+from router.token_event import PrefillToken, TokenEvent
 
 
 class ChoiceWriter:

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from router.api.body import JsonObject, Strings
 from router.errors import RequestError
-from router.generation import AnyJsonObject, Choice, JsonSchema, Regex, UntaggedGrammar, Whitespace
+from router.grammar import AnyJsonObject, Choice, JsonSchema, Regex, UntaggedGrammar, Whitespace
 
 SCHEMA_KEYWORDS = frozenset(name for uri in REGISTRY for name in REGISTRY.contents(uri).get("properties", {}))
 """The keywords of every draft, as the metaschemas declare them."""

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from router.api.openai_schema import OpenAIParameters
 from router.errors import RequestError
-from router.generation import GenerationRequest, Grammar, Sampling
+from router.grammar import Grammar
+from router.request import GenerationRequest, Sampling
 
 
 class Limits(NamedTuple):

@@ -9,7 +9,7 @@ from pydantic import Field
 from router.api.body import Body, JsonObject, Strings
 from router.api.grammars import Constraints
 from router.api.numbers import Float32, Int32, UInt32
-from router.generation import Complete
+from router.request import Complete
 
 Seed = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
 UInt32s = Annotated[list[UInt32], Field(fail_fast=True)]

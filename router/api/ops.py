@@ -12,8 +12,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from router.api.ops_schema import Info, ModelCard, Models
 from router.api.responses import failures
 from router.errors import ErrorResponse, RequestError
-from router.generation import Generator, GrammarCompiler, Model
+from router.generation import Generator, GrammarCompiler
 from router.metrics import Metrics
+from router.model import Model
 from router.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from router import generation
+from router import token_event
 from router.answers import Answer
 from router.api.tgi_schema import (
     BestOfSequence,
@@ -16,7 +16,7 @@ from router.api.tgi_schema import (
     PrefillToken,
     Token,
 )
-from router.generation import TokenEvent
+from router.token_event import TokenEvent
 
 
 def generate_response(
@@ -24,7 +24,7 @@ def generate_response(
     best: Answer,
     *,
     others: Sequence[Answer],
-    prefill: Iterable[generation.PrefillToken],
+    prefill: Iterable[token_event.PrefillToken],
 ) -> GenerateResponse:
     """The answer of POST /generate; the `others` are answers that were not as good."""
     text = _full_text(body, best.completion.text)
@@ -97,9 +97,9 @@ def _full_text(body: GenerateRequest, text: str) -> str:
     return body.inputs + text if full else text
 
 
-def _token(token: generation.Token) -> Token:
+def _token(token: token_event.Token) -> Token:
     return Token(id=token.id, text=token.text, logprob=token.logprob, special=token.special)
 
 
-def _plain(token: generation.Token) -> dict[str, Any]:
+def _plain(token: token_event.Token) -> dict[str, Any]:
     return {"id": token.id, "text": token.text, "logprob": token.logprob, "special": token.special}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from router.api.grammars import tgi_grammar
 from router.api.tgi_schema import GenerateParameters, GenerateRequest
 from router.errors import RequestError
-from router.generation import GenerationRequest, Sampling
+from router.request import GenerationRequest, Sampling
 
 
 class Limits(NamedTuple):

@@ -7,7 +7,8 @@ from pydantic import Field
 from router.api.body import Body, JsonObject, Strings
 from router.api.grammars import GrammarType
 from router.api.numbers import Float32, Int32, UInt32, UInt64
-from router.generation import Complete, FinishReason
+from router.request import Complete
+from router.token_event import FinishReason
 
 
 class GenerateParameters(JsonObject):

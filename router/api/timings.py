@@ -6,7 +6,7 @@ import logging
 from collections.abc import Collection
 from time import perf_counter
 
-from router.generation import Completion
+from router.token_event import Completion
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from router.api.chat_schema import ChatRequest
 from router.api.responses import NEVER_READ, failures
 from router.api.tgi_schema import ChatTokenizeResponse, GenerateRequest, SimpleToken
 from router.errors import RequestError
-from router.generation import Generator, Span
+from router.generation import Generator
+from router.model import Span
 from router.served import ServedModel
 
 EXAMPLES: dict[str, Example] = {

@@ -18,7 +18,8 @@ from router.chat.template import ChatTemplate
 from router.chat.thinking import Thinking, thinking_of
 from router.chat.tools import ToolUse
 from router.errors import RequestError
-from router.generation import Grammar, Model, UntaggedGrammar
+from router.grammar import Grammar, UntaggedGrammar
+from router.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +75,14 @@ def write_prompt(
         RequestError: the model has no chat template, or its template refuses the conversation.
     """
     template = _template(model, with_tools=use is not None)
+    question = None if use and use.required else _last_question(messages)
     form = format_of(template.text)
     if use and not form.in_template:
         tool_prompt = tools_prompt(use, tool_prompt)
     if use and tool_prompt:
         messages = _behind_last_of_user(messages, f"\n---\n{tool_prompt}")
     if not form.in_template:
-        messages = plain_messages(messages, required=use is not None and use.required)
+        messages = plain_messages(messages, question=question)
     if use and use.several and not form.several:
         use = replace(use, several=False)
     shown = [tool.described() for tool in use.tools] if use and form.in_template else None
@@ -94,6 +96,11 @@ def _template(model: Model, *, with_tools: bool) -> ChatTemplate:
     if name not in templates:
         raise RequestError.template("template not found")
     return ChatTemplate(templates[name], special_tokens=model.special_tokens)
+
+
+def _last_question(messages: Sequence[Message]) -> str:
+    """What the user said last; nothing if nothing."""
+    return next((message.content for message in reversed(messages) if message.role == "user"), "")
 
 
 def _behind_last_of_user(messages: Sequence[Message], text: str) -> list[Message]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from router.chat.call_parser import Arguments, CallBegins, CallParser, Piece, Text
 from router.chat.prompt import Prompt
 from router.chat.thinking import ThinkingReader
-from router.generation import TokenEvent
+from router.token_event import TokenEvent
 
 
 @dataclass(frozen=True, kw_only=True)

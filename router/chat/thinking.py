@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from router.chat.undecided import undecided
-from router.generation import Tag, Tagged, UntaggedGrammar
+from router.grammar import Tag, Tagged, UntaggedGrammar
 
 
 @dataclass(frozen=True, kw_only=True)

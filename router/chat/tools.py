@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from router.errors import RequestError
-from router.generation import JsonSchema
+from router.grammar import JsonSchema
 
 NO_PARAMETERS = {"type": "object", "properties": {}}
 

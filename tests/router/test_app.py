@@ -12,7 +12,7 @@ from protos.channel import open_channel
 from router.api.tgi_examples import EXAMPLES
 from router.api.tgi_schema import GenerateParameters, GenerateRequest
 from router.app import create_app
-from router.generation import CompiledGrammar, Grammar
+from router.grammar import CompiledGrammar, Grammar
 from router.settings import Settings
 from router.shard_client import ShardClient
 

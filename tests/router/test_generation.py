@@ -10,21 +10,12 @@ from grpc import StatusCode
 
 from router.answers import collect
 from router.errors import RequestError
-from router.generation import (
-    CompiledGrammar,
-    Completion,
-    GenerationRequest,
-    Generations,
-    Grammar,
-    Model,
-    PrefillToken,
-    Regex,
-    Span,
-    Statistics,
-    Token,
-    TokenEvent,
-)
+from router.generation import Generations
+from router.grammar import CompiledGrammar, Grammar, Regex
 from router.metrics import Metrics
+from router.model import Model, Span, Statistics
+from router.request import GenerationRequest
+from router.token_event import Completion, PrefillToken, Token, TokenEvent
 
 
 class OneGrammar:

@@ -12,7 +12,7 @@ from protos import automaton_pb2, grammar_pb2
 from protos.channel import open_channel
 from protos.errors import OverloadedError, UnavailableError
 from router.errors import RequestError
-from router.generation import AnyJsonObject, Choice, Grammar, JsonSchema, Regex, Tag, Tagged
+from router.grammar import AnyJsonObject, Choice, Grammar, JsonSchema, Regex, Tag, Tagged
 from router.grammar_client import KEPT_GRAMMARS, GrammarClient
 
 if TYPE_CHECKING:

@@ -18,7 +18,9 @@ from protos.channel import open_channel
 from protos.errors import GenerationError, InvalidRequestError, OverloadedError, UnavailableError
 from router.answers import collect
 from router.errors import RequestError
-from router.generation import CompiledGrammar, GenerationRequest, Sampling, Span, Statistics
+from router.grammar import CompiledGrammar
+from router.model import Span, Statistics
+from router.request import GenerationRequest, Sampling
 from router.shard_client import ShardClient, _shortest
 
 if TYPE_CHECKING:

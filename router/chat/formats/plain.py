@@ -7,11 +7,11 @@ own. That is the form TGI's prompt asks for, and so does ours.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from router.chat.conversation import Message
+from router.chat.conversation import Call, Message
 from router.chat.formats.format import Format
 from router.chat.formats.syntax import CallSyntax
 from router.chat.tools import ToolUse
@@ -33,8 +33,9 @@ CALL = (
     "dictionary of argument name and its value}. Do not use variables."
 )
 OR_TEXT = " If none of the functions helps, answer in plain text instead."
-WITH_RESULTS = "Answer the question in plain text with this."
-"""Behind results. What such a model has before its eyes is a call, and it would go on calling."""
+LOOKING = "Let me look that up."
+WITH_RESULTS = "With this, answer in plain text"
+"""Instead of calls, and behind results. With a call before its eyes such a model would go on calling."""
 
 
 def tools_prompt(use: ToolUse, tool_prompt: str | None) -> str:
@@ -46,34 +47,47 @@ def tools_prompt(use: ToolUse, tool_prompt: str | None) -> str:
     return f"{tools}\n{tool_prompt or (CALL if use.required else CALL + OR_TEXT)}"
 
 
-def plain_messages(messages: Sequence[Message], *, required: bool) -> list[Message]:
+def plain_messages(messages: Sequence[Message], *, question: str | None) -> list[Message]:
     """The same conversation without tools: calls are text of the assistant, results are text of the user.
 
-    Unless another call is `required`, results that come last ask for an answer.
+    Results that come last ask for an answer to the `question`, with the calls told beside them; but not if it
+    is None, as it is where another call has to follow.
     """
-    names = {call.id: call.name for message in messages for call in message.calls}
+    calls = {call.id: call for message in messages for call in message.calls}
+    answering = messages[-1].role == "tool" and question is not None
     plain: list[Message] = []
     for are_results, group in groupby(messages, key=lambda message: message.role == "tool"):
         if are_results:
-            plain.append(_results(group, names))
+            plain.append(_results(group, calls, with_arguments=answering))
         else:
-            plain.extend(map(_with_calls_as_text, group))
-    if messages[-1].role == "tool" and not required:
-        plain[-1] = replace(plain[-1], content=f"{plain[-1].content}\n{WITH_RESULTS}")
+            plain.extend(_with_calls_as_text(message, hidden=answering) for message in group)
+    if answering:
+        asking = f"{WITH_RESULTS}: {question}" if question else f"{WITH_RESULTS}."
+        plain[-1] = replace(plain[-1], content=f"{plain[-1].content}\n{asking}")
     return plain
 
 
-def _with_calls_as_text(message: Message) -> Message:
+def _with_calls_as_text(message: Message, *, hidden: bool) -> Message:
     if not message.calls:
         return message
     parts = [message.content] if message.content else []
-    return replace(message, content="\n".join([*parts, PLAIN.syntax.write(message.calls)]), calls=())
+    if not hidden:
+        parts.append(PLAIN.syntax.write(message.calls))
+    return replace(message, content="\n".join(parts) or LOOKING, calls=())
 
 
-def _results(messages: Iterable[Message], names: dict[str, str]) -> Message:
+def _results(messages: Iterable[Message], calls: Mapping[str, Call], *, with_arguments: bool) -> Message:
     """One message, for many templates want the user and the assistant to take turns."""
-    lines = []
-    for message in messages:
-        name = names.get(message.call_id or "") or message.name
-        lines.append(f"Result of {name}: {message.content}" if name else f"Result: {message.content}")
-    return Message(role="user", content="\n".join(lines))
+    return Message(
+        role="user",
+        content="\n".join(
+            f"Result{_of(calls.get(message.call_id or ''), message.name, with_arguments)}: {message.content}"
+            for message in messages
+        ),
+    )
+
+
+def _of(call: Call | None, name: str | None, with_arguments: bool) -> str:
+    if call is None:
+        return f" of {name}" if name else ""
+    return f" of {call.name} with {call.arguments}" if with_arguments else f" of {call.name}"

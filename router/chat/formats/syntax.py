@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from router.chat.conversation import Call
 from router.chat.tools import ToolUse
-from router.generation import Tag, Tagged
+from router.grammar import Tag, Tagged
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -352,8 +352,8 @@ async def test_a_conversation_with_calls_goes_on(client: httpx.AsyncClient, serv
     told, _ = await message(client, {**WITH_TOOLS, "messages": answered})
     assert told == {"role": "assistant", "content": "18 degrees."}
     assert services.shard.requests[1].inputs.endswith(
-        '<assistant> {"name": "get_weather", "parameters": {"city": "Köln"}} '
-        "<user> Result of get_weather: 18\nAnswer the question in plain text with this. <assistant>"
+        '<assistant> Let me look that up. <user> Result of get_weather with {"city": "Köln"}: 18\n'
+        "With this, answer in plain text: Where? <assistant>"
     )
 
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from router.api.grammars import Constraints, GrammarType, constraint, tgi_grammar
 from router.errors import RequestError
-from router.generation import AnyJsonObject, Choice, Grammar, JsonSchema, Regex
+from router.grammar import AnyJsonObject, Choice, Grammar, JsonSchema, Regex
 
 SCHEMA = {"properties": {"z": {"const": 1}, "a": {"é": [1.0, True, None]}}}
 TEXT = '{"properties": {"z": {"const": 1}, "a": {"é": [1.0, true, null]}}}'

@@ -10,7 +10,8 @@ from grpc import StatusCode
 from router.api.tgi_rules import Limits, to_generation
 from router.api.tgi_schema import GenerateParameters, GenerateRequest
 from router.errors import RequestError
-from router.generation import GenerationRequest, Regex, Sampling
+from router.grammar import Regex
+from router.request import GenerationRequest, Sampling
 
 LIMITS = Limits(max_best_of=2, max_stop_sequences=4, max_top_n_tokens=5)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from router.generation import Model
+from router.model import Model
 
 SPECIAL_TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 

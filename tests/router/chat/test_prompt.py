@@ -17,7 +17,8 @@ from router.chat.formats.plain import PLAIN
 from router.chat.prompt import Prompt, write_prompt
 from router.chat.tools import Tool, ToolUse
 from router.errors import RequestError
-from router.generation import JsonSchema, Model, Regex, Tag
+from router.grammar import JsonSchema, Regex, Tag
+from router.model import Model
 
 Models = Callable[[str], Model]
 
@@ -94,11 +95,10 @@ def test_a_model_without_tools_is_told_of_them_and_reads_calls_as_text(model: Mo
     assert begin.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM")
     assert rest.startswith("Given the functions available, please respond with a JSON for a function call")
     assert rest.endswith(
-        "answer in plain text instead.<|im_end|>\n<|im_start|>assistant\nLet me see.\n"
-        '{"name": "get_weather", "parameters": {"city": "Köln"}}\n'
-        '{"name": "get_time", "parameters": {}}<|im_end|>\n'
-        "<|im_start|>user\nResult of get_weather: 18\nResult of get_time: 12:00\n"
-        "Answer the question in plain text with this.<|im_end|>\n"
+        "answer in plain text instead.<|im_end|>\n<|im_start|>assistant\nLet me see.<|im_end|>\n"
+        '<|im_start|>user\nResult of get_weather with {"city": "Köln"}: 18\n'
+        "Result of get_time with {}: 12:00\n"
+        "With this, answer in plain text: And in Köln?<|im_end|>\n"
         "<|im_start|>assistant\n"
     )
     required = write(model("smollm2"), [ASKED], use=ToolUse(tools=(TIME,), required=True, several=False))
@@ -108,7 +108,7 @@ def test_a_model_without_tools_is_told_of_them_and_reads_calls_as_text(model: Mo
 def test_results_of_unknown_calls_are_read_too(model: Models) -> None:
     results = [Message(role="tool", content="1", name="f"), Message(role="tool", content="2", call_id="?")]
     text = write(model("smollm2"), results).text
-    assert "user\nResult of f: 1\nResult: 2\nAnswer the question" in text
+    assert "user\nResult of f: 1\nResult: 2\nWith this, answer in plain text." in text
 
 
 def test_results_ask_for_an_answer_where_one_may_follow(model: Models) -> None:
@@ -118,7 +118,9 @@ def test_results_ask_for_an_answer_where_one_may_follow(model: Models) -> None:
         in write(model("smollm2"), [ASKED, CALLED, RESULT], use=required).text
     )
     answered = [ASKED, CALLED, RESULT, Message(role="assistant", content="18."), ASKED]
-    assert "Result of get_weather: 18<|im_end|>" in write(model("smollm2"), answered, use=USE).text
+    asked_again = write(model("smollm2"), answered, use=USE).text
+    assert "Result of get_weather: 18<|im_end|>" in asked_again
+    assert '{"name": "get_weather", "parameters": {"city": "Köln"}}<|im_end|>' in asked_again
 
 
 def test_the_caller_s_words_on_tools_stand_behind_what_the_user_said_last(model: Models) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.chat.thinking import Thinking, ThinkingReader, thinking_of
-from router.generation import Regex, Tag, Tagged
+from router.grammar import Regex, Tag, Tagged
 
 THINK = Thinking(begin="<think>", end="</think>", gap="\n\n", begun=False)
 BEGUN = Thinking(begin="<think>", end="</think>", gap="\n\n", begun=True)
