@@ -75,8 +75,8 @@ def to_prompt(body: ChatRequest, model: Model) -> Prompt:
         RequestError: INVALID_ARGUMENT says what is wrong with the tools or the messages.
     """
     variables = dict(body.chat_template_kwargs or {})
-    if body.reasoning_effort is not None:
-        variables["reasoning_effort"] = body.reasoning_effort
+    hints = {"reasoning_effort": body.reasoning_effort, "verbosity": body.verbosity}
+    variables.update((name, hint) for name, hint in hints.items() if hint is not None)
     return write_prompt(
         model,
         [_message(message) for message in body.messages],
@@ -137,12 +137,12 @@ def _message(message: ChatMessage) -> Message:
         name=message.name,
         reasoning=message.reasoning if message.reasoning_content is None else message.reasoning_content,
         calls=tuple(
-            Call(id=call.id, name=call.function.name, arguments=_json(call.function.arguments))
+            Call(id=call.id or "0", name=call.function.name, arguments=_json(call.function.arguments))
             for call in message.tool_calls or ()
         ),
         call_id=message.tool_call_id,
     )
 
 
-def _json(arguments: str | dict[str, Any]) -> str:
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+def _json(arguments: str | dict[str, Any] | None) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)

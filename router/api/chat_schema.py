@@ -52,8 +52,10 @@ class CalledFunction(JsonObject):
     """What an assistant called, and with which arguments."""
 
     name: str
-    arguments: Arguments = Field(examples=['{"location": "Berlin", "format": "celsius"}'])
-    """A JSON object, or a string that holds one."""
+    arguments: Arguments | None = Field(
+        default=None, examples=['{"location": "Berlin", "format": "celsius"}']
+    )
+    """A JSON object, or a string that holds one. Left out, there are none."""
     description: str | None = None
     """Not used; TGI's answers have it."""
     parsed_arguments: Any = None
@@ -63,8 +65,8 @@ class CalledFunction(JsonObject):
 class ToolCall(JsonObject):
     """A call that an assistant made."""
 
-    id: str = "0"
-    """What the message with its result has for `tool_call_id`."""
+    id: str | None = None
+    """What the message with its result has for `tool_call_id`. `0`, if left out."""
     type: Literal["function"] | None = None
     function: CalledFunction
     index: UInt32 | None = None
@@ -169,6 +171,10 @@ class ChatRequest(OpenAIParameters):
     """Variables for the model's chat template."""
     reasoning_effort: str | None = None
     """The variable of this name for the model's chat template."""
+    verbosity: str | None = None
+    """The same."""
+    modalities: list[Literal["text"]] | None = Field(default=None, examples=[None])
+    """Text is the only one there is."""
     metadata: dict[str, Any] | None = Field(default=None, examples=[None])
     """Not used."""
     store: bool | None = None
@@ -179,3 +185,5 @@ class ChatRequest(OpenAIParameters):
     """Not used."""
     prompt_cache_key: str | None = None
     """Not used: prompts that begin alike share their beginning anyway."""
+    prompt_cache_retention: str | None = None
+    """Not used."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
 from router.api.body import Body, JsonObject, Strings
@@ -68,6 +70,8 @@ class GenerateRequest(JsonObject):
     """How to answer it."""
     model: str | None = None
     """Not used: one model is served. Clients send it."""
+    options: dict[str, Any] | None = Field(default=None, examples=[None])
+    """Not used; callers of Hugging Face's hosted models send it."""
     stream: bool | None = None
     """May say what the route says: true on /generate_stream, false on /generate."""
 

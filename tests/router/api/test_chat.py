@@ -368,9 +368,24 @@ async def test_messages_may_have_what_openai_s_client_adds(client: httpx.AsyncCl
         "function_call": None,
         "parsed": {"a": 1},
         "reasoning": "Hm",
-        "tool_calls": [{"id": "0", "type": "function", "function": function, "index": 0}],
+        "tool_calls": [
+            {"id": "0", "type": "function", "function": function, "index": 0},
+            {"id": None, "type": None, "function": {"name": "g", "arguments": None}, "index": None},
+        ],
     }
     await chat(client, {"messages": [*ASKED["messages"], said, {"role": "tool", "content": "1"}]})
+
+
+async def test_hints_reach_the_template_and_text_is_the_only_modality(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    services.shard.chat_templates = {"default": "{{ reasoning_effort }} {{ verbosity }}"}
+    hints = {"reasoning_effort": "low", "verbosity": "high", "modalities": ["text"]}
+    await chat(client, {**ASKED, **hints, "prompt_cache_retention": "24h"})
+    assert services.shard.requests[0].inputs == "low high"
+    refused = await client.post("/v1/chat/completions", json={**ASKED, "modalities": ["text", "audio"]})
+    assert refused.status_code == 422
+    assert "modalities.1" in refused.json()["error"]
 
 
 async def test_a_response_format_is_a_grammar(client: httpx.AsyncClient, services: Services) -> None:
@@ -422,7 +437,7 @@ async def test_a_grammar_begins_behind_the_reasoning(client: httpx.AsyncClient, 
         ),
         ({"messages": [{"role": "user", "content": "a", "audio": {}}]}, "validation", "audio"),
         ({"functions": []}, "validation", "unknown field `functions`"),
-        ({"modalities": ["audio"]}, "validation", "unknown field `modalities`"),
+        ({"modalities": ["audio"]}, "validation", "modalities.0: Input should be 'text'"),
         ({"n": 0}, "validation", "`n` must be > 0 and <= 16. Given: 0"),
         ({"top_logprobs": 1}, "validation", "`top_logprobs` is only for `logprobs`: true"),
         ({"logprobs": True, "top_logprobs": 21}, "validation", "`top_logprobs` must be >= 0 and <= 20"),
