@@ -21,6 +21,7 @@ from shard.adapter import AdapterError, parse_folders, read_adapter
 from shard.adapters import Adapters
 from shard.blocks import Blocks
 from shard.checkpoint import Checkpoint, CheckpointError, locate
+from shard.compilation import Compilation
 from shard.counters import Counters
 from shard.device import cache_bytes, choose_device, choose_dtype, choose_threads
 from shard.drafts import Drafter
@@ -95,18 +96,27 @@ def _lead(checkpoint: Checkpoint, settings: Settings, party: Party) -> None:
     servicer, engine = _assemble(checkpoint, tokenizer, loaded, settings, ranks=party.ranks.size)
     if party.ranks.size > 1:
         loaded.runner.model.lead(party.ranks.announce)
-    asyncio.run(_serve(engine, servicer, settings, followers=party.followers))
+    asyncio.run(
+        _serve(engine, servicer, settings, followers=party.followers, compilation=loaded.runner.compilation)
+    )
     if party.ranks.size > 1:
         party.ranks.announce(())
 
 
 async def _serve(
-    engine: Engine, servicer: GenerationServicer, settings: Settings, *, followers: Followers | None = None
+    engine: Engine,
+    servicer: GenerationServicer,
+    settings: Settings,
+    *,
+    followers: Followers | None = None,
+    compilation: Compilation | None = None,
 ) -> None:
     async with asyncio.TaskGroup() as tasks:  # if the engine dies, the process dies with it
         running = [tasks.create_task(engine.run())]
         if followers:
             running.append(tasks.create_task(_watch(followers)))
+        if compilation:
+            running.append(tasks.create_task(compilation.run()))
         await serve(
             registration(servicer),
             service=SERVICE,
@@ -184,6 +194,7 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
         agreed=ranks.most,
         # Adapters are added to the layers as transformers made them, and ranks split those.
         forward="plain" if settings.lora_adapters or ranks.size > 1 else settings.forward,
+        folder=settings.cache_dir.expanduser() / "compiled",
     )
     limits = Limits.choose(
         max_input=settings.max_input_tokens,

@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 
 from shard.packing import pack, unpack
 
-Forward: TypeAlias = Literal["plain", "packed"]
-"""plain: by transformers' own modules; packed: their linear layers packed, see `packing.py`."""
+Forward: TypeAlias = Literal["plain", "packed", "compiled"]
+"""plain: by transformers' own modules. packed: their linear layers packed, see `packing.py`. compiled:
+steps of few tokens by native code, see `compiled_step.py`, and others as the machine can."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 def choose_forward(
     network: PreTrainedModel, wanted: Literal["auto"] | Forward, *, verify: Callable[[], None]
 ) -> Forward:
-    """Change the network to the fastest forward pass that the machine has and that passes `verify`.
+    """Change the network to the fastest of its own forward passes that the machine has and `verify` passes.
 
     Args:
         verify: raises an exception if the network's outputs are wrong.
@@ -33,7 +34,7 @@ def choose_forward(
         try:
             verify()
         except Exception as error:
-            if wanted != "auto":
+            if wanted == "packed":
                 raise
             unpack(places)
             logger.warning("the linear layers stay as they are: packed, %s", error)

@@ -40,13 +40,13 @@ class LayerCache:
         self._block_size = block_size
         slots = blocks * block_size
         # Zeros, since what padding reads is multiplied by nought: it may be anything but not a number.
-        self._keys = torch.zeros(slots, shape.heads, shape.key_width, dtype=shape.dtype, device=device)
-        self._values = torch.zeros(slots, shape.heads, shape.value_width, dtype=shape.dtype, device=device)
+        self.keys = torch.zeros(slots, shape.heads, shape.key_width, dtype=shape.dtype, device=device)
+        self.values = torch.zeros(slots, shape.heads, shape.value_width, dtype=shape.dtype, device=device)
 
     def write(self, slots: Tensor, keys: Tensor, values: Tensor) -> None:
         """Store `keys` and `values` (tokens, heads, width) at `slots` (tokens,)."""
-        self._keys.index_copy_(0, slots, keys.to(self._keys.dtype))
-        self._values.index_copy_(0, slots, values.to(self._values.dtype))
+        self.keys.index_copy_(0, slots, keys.to(self.keys.dtype))
+        self.values.index_copy_(0, slots, values.to(self.values.dtype))
 
     def read(self, tables: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Copies of the first `length` tokens of each block table.
@@ -57,7 +57,7 @@ class LayerCache:
         Returns:
             Keys and values, (sequences, heads, length, width).
         """
-        return self._gather(self._keys, tables, length), self._gather(self._values, tables, length)
+        return self._gather(self.keys, tables, length), self._gather(self.values, tables, length)
 
     def _gather(self, stored: Tensor, tables: Tensor, length: int) -> Tensor:
         _, heads, width = stored.shape

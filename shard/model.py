@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from shard.compiled_step import CompiledStep
+
     Masks: TypeAlias = Mapping[Sequence, NDArray[np.int32]]
     Numbers: TypeAlias = tuple[NDArray[np.int64], ...]
 
@@ -100,6 +102,8 @@ class PagedModel(SamplingModel):
         """`cache` has the shapes that `probe` found in `network`."""
         self._network: Any = network
         self._cache = cache
+        self.compiled: CompiledStep | None = None
+        """Runs the steps that it takes; may be set at any time."""
         self._keeps_logits = keeps_logits(network)
 
     def plan(self, slices: list[Slice]) -> tuple[list[Slice], Layout]:
@@ -111,6 +115,9 @@ class PagedModel(SamplingModel):
         """See `SamplingModel`."""
         layout = Layout(*numbers)
         batch = Batch.of(layout, block_size=self._cache.block_size, device=self._network.device)
+        compiled = self.compiled
+        if compiled is not None and compiled.takes(batch):
+            return compiled(batch)
         rows = batch.logit_rows
         keep = {"logits_to_keep": rows} if self._keeps_logits else {}
         with attending(PagedAttention(self._cache, batch)):

@@ -6,13 +6,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 from transformers import PreTrainedModel
 
+from shard.compilation import Compilation, find_library, install_or_wait
+from shard.compiled_step import CompiledStep
 from shard.forward import Forward, choose_forward
 from shard.kv_cache import Footprint, KVCache
 from shard.model import PagedModel, SamplingModel, UnsupportedModelError, probe
+from shard.native import NativeFunction
 from shard.plain_model import PlainModel
 from shard.self_check import CHUNKS, SelfCheck
 
@@ -36,6 +40,8 @@ class Runner:
     """Tokens that there is room for."""
     vocabulary_size: int
     """The width of the model's logits."""
+    compilation: Compilation | None = None
+    """What makes the model faster if it is run while the model serves."""
 
 
 def choose_runner(
@@ -45,6 +51,7 @@ def choose_runner(
     room: Callable[[Footprint], int],
     agreed: Callable[[float], float] = float,
     forward: Literal["auto"] | Forward = "auto",
+    folder: Path | None = None,
 ) -> Runner:
     """Find the fastest way to run `network` that gives the outputs of its own plain forward pass.
 
@@ -52,6 +59,7 @@ def choose_runner(
         room: how many tokens to make room for, given what they take.
         agreed: see `SelfCheck`.
         forward: how layers are computed over the paged cache, see `choose_forward`.
+        folder: where compiled steps are kept. None: none are compiled.
 
     Raises:
         UnsupportedModelError: there is none.
@@ -59,7 +67,7 @@ def choose_runner(
     own_attention = network.config._attn_implementation
     check = SelfCheck(network, agreed=agreed)
     try:
-        return _paged(network, check, forward, block_size=block_size, room=room)
+        return _paged(network, check, forward, block_size=block_size, room=room, folder=folder)
     except UnsupportedModelError as error:
         paged_error = error
     network.set_attn_implementation(own_attention)
@@ -96,19 +104,32 @@ def _paged(
     *,
     block_size: int,
     room: Callable[[Footprint], int],
+    folder: Path | None,
 ) -> Runner:
     shapes = probe(network)
+    required = forward == "compiled"
+    library = None
+    if folder is not None and forward in ("auto", "compiled"):
+        library = find_library(network, shapes, block_size=block_size, folder=folder, required=required)
 
     def model(tokens: int) -> tuple[PagedModel, KVCache]:
         blocks = -(-tokens // block_size) + 1
         cache = KVCache(shapes, blocks=blocks, block_size=block_size, device=network.device)
         return PagedModel(network, cache), cache
 
-    small = model(sum(CHUNKS))[0]
+    small, small_cache = model(sum(CHUNKS))
     choose_forward(network, forward, verify=lambda: check.verify(small, block_size=block_size))
     per_token = sum(shape.bytes_per_token for shape in shapes.values())
     footprint = Footprint(per_token=per_token, per_sequence=0)
     checked, cache = model(room(footprint))
+
+    def install() -> None:
+        assert library is not None
+        function = NativeFunction(library)
+        small.compiled = CompiledStep(function, small_cache)
+        check.verify(small, block_size=block_size)
+        checked.compiled = CompiledStep(function, cache)
+
     return Runner(
         model=checked,
         attention="torch",
@@ -117,6 +138,7 @@ def _paged(
         footprint=footprint,
         cache_tokens=cache.tokens,
         vocabulary_size=check.vocabulary_size,
+        compilation=install_or_wait(library, install, required=required) if library else None,
     )
 
 

@@ -24,9 +24,10 @@ class Settings(BaseSettings):
     """Where the model runs; auto takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Type of the weights; auto is bfloat16 where the hardware computes with it, else float32."""
-    forward: Literal["auto", "plain", "packed"] = "auto"
-    """How layers are computed: plain as transformers wrote them, packed with weights laid out for the CPU;
-    auto takes the fastest that this machine has and whose outputs are right."""
+    forward: Literal["auto", "plain", "packed", "compiled"] = "auto"
+    """How layers are computed: plain as transformers wrote them, packed with weights laid out for the CPU,
+    compiled to native code for it, which takes minutes once and is kept in cache_dir. auto takes the last of
+    these that the machine can do and whose outputs are right; it compiles while it serves."""
     threads: int | None = Field(default=None, gt=0)
     """CPU threads of one operation. Unset: torch chooses."""
     num_shard: int = Field(default=1, gt=0)

@@ -21,16 +21,7 @@ WINDOW_NAMES = (
 @contextmanager
 def narrowed(network: nn.Module, *, width: int) -> Iterator[None]:
     """Within the block, no attention window of `network` is wider than `width` tokens."""
-    holders: dict[int, Any] = {}
-    for module in network.modules():
-        for holder in (module, getattr(module, "config", None)):
-            holders[id(holder)] = holder
-    wide = [
-        (holder, name, value)
-        for holder in holders.values()
-        for name in WINDOW_NAMES
-        if isinstance(value := getattr(holder, name, None), int) and value > width
-    ]
+    wide = _wide(network, width)
     for holder, name, _ in wide:
         setattr(holder, name, width)
     try:
@@ -38,3 +29,22 @@ def narrowed(network: nn.Module, *, width: int) -> Iterator[None]:
     finally:
         for holder, name, value in wide:
             setattr(holder, name, value)
+
+
+def has_windows(network: nn.Module, *, width: int) -> bool:
+    """Whether `network` has attention windows wider than `width` tokens."""
+    return bool(_wide(network, width))
+
+
+def _wide(network: nn.Module, width: int) -> list[tuple[Any, str, int]]:
+    """Objects, their attributes and what those say of windows wider than `width` tokens."""
+    holders: dict[int, Any] = {}
+    for module in network.modules():
+        for holder in (module, getattr(module, "config", None)):
+            holders[id(holder)] = holder
+    return [
+        (holder, name, value)
+        for holder in holders.values()
+        for name in WINDOW_NAMES
+        if isinstance(value := getattr(holder, name, None), int) and value > width
+    ]

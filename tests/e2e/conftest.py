@@ -34,7 +34,7 @@ class Server:
     """A `guiderail serve` on ports of its own. `lines` is what it has printed until now.
 
     The shard has one thread: where the tests, the router and the shard share two cores, two threads of torch
-    spend their time waiting for each other.
+    spend their time waiting for each other. Nor does it compile, which would take minutes of theirs.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ class Server:
                 *("--port", str(router.port)),
                 *("--shard-address", self.shard_address, "--grammar-address", self.grammar_address),
             ],
-            env={**os.environ, "SHARD_THREADS": "1", **environment},
+            env={**os.environ, "SHARD_THREADS": "1", "SHARD_FORWARD": "packed", **environment},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -63,7 +63,13 @@ class OneMachine:
         if "ROUTER_PORT" in translated:
             assert translated["ROUTER_PORT"] == str(PORTS["router"])
             translated |= {"ROUTER_HOST": "127.0.0.1", "ROUTER_PORT": str(self.port("router"))}
-        return {**os.environ, "SHARD_DTYPE": "float32", "SHARD_THREADS": "1", **translated}
+        return {
+            **os.environ,
+            "SHARD_DTYPE": "float32",
+            "SHARD_THREADS": "1",
+            "SHARD_FORWARD": "packed",
+            **translated,
+        }
 
     def command(self, words: list[str]) -> list[str]:
         """The command that the container runs, with this machine's programs."""

@@ -287,7 +287,7 @@ def written_model() -> Callable[..., str]:
 async def started(
     model: str | None, *, port: int = 0, **settings: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    own = {"SHARD_ADDRESS": f"127.0.0.1:{port}", "SHARD_THREADS": "1"}
+    own = {"SHARD_ADDRESS": f"127.0.0.1:{port}", "SHARD_THREADS": "1", "SHARD_FORWARD": "packed"}
     own |= {"SHARD_MODEL": model} if model else {}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "shard", env=os.environ | own | settings, stderr=asyncio.subprocess.PIPE
