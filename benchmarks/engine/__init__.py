@@ -1,0 +1,1 @@
+"""How fast tokens come, beside `model.generate` and another server."""
