@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from shard.batch import Batch
 from shard.compilation import Compilation, RequiredError
-from shard.compiled_step import ROWS, CompiledStep, library_of
+from shard.compiled_step import CompiledStep, library_of
 from shard.kv_cache import KVCache
 from shard.model import PagedModel, probe
 from shard.native import CompileError, NativeFunction
@@ -124,10 +124,10 @@ def test_long_steps_are_left_to_the_network(checkpoint: Path, folder: Path) -> N
             taken.append(super().takes(batch))
             return taken[-1]
 
-    loaded.model.compiled = Watched(NativeFunction(loaded.library), loaded.cache)
-    logits(loaded.model, [[1] * ROWS], more=2)
-    logits(loaded.model, [[1] * ROWS, [2]], more=1)
-    assert taken == [True, True, False]
+    loaded.model.compiled = Watched(NativeFunction(loaded.library), loaded.cache, most_read=200)
+    logits(loaded.model, [[1] * 10], more=2)
+    logits(loaded.model, [[1] * 20, [2]], more=2)
+    assert taken == [True, True, False, True]
 
 
 def test_a_library_is_of_one_model_only(checkpoint: Path, folder: Path) -> None:
