@@ -64,9 +64,11 @@ async def answer(address: Address, model: str, request: Request) -> Answer:
         received += data
         times += [now] * received.count(EVENT, cut)
     writer.close()
-    tokens = int(received.rpartition(USAGE)[2].split(b",")[0].split(b"}")[0] or 0)
-    if not received.startswith(b"HTTP/1.1 200") or tokens != request.tokens:
+    if not received.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(received.decode(errors="replace")[-2000:])
+    tokens = int(received.rpartition(USAGE)[2].split(b",")[0].split(b"}")[0] or 0)
+    if tokens != request.tokens:
+        raise RuntimeError(f"{tokens} tokens instead of {request.tokens}")
     return Answer(began=began, times=tuple(times[:-1]), tokens=tokens)  # the last one is the usage
 
 
@@ -76,7 +78,7 @@ def _body(model: str, request: Request) -> dict[str, Any]:
         "prompt": request.prompt,
         "max_tokens": request.tokens,
         "temperature": 0,
-        "ignore_eos": True,
+        "ignore_eos": request.schema is None,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
