@@ -104,7 +104,7 @@ async def test_two_ranks_answer_as_one_does_with_half_the_cache_each(
 async def test_three_ranks_of_smollm2_answer_as_one_does(started: Any, port: int) -> None:
     given = []
     for ranks in ("1", "3"):
-        settings = EXACT | {"SHARD_NUM_SHARD": ranks}
+        settings = EXACT | {"SHARD_NUM_SHARD": ranks, "SHARD_MAX_BATCH_TOKENS": "64"}
         async with started(None, port=port, **settings), open_channel(f"127.0.0.1:{port}") as channel:
             await info(channel)
             given.append(await answers(channel, PROMPTS[:3], tokens=8))
