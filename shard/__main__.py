@@ -193,6 +193,7 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
         room=lambda footprint: ranks.least(_room(footprint, settings, positions, device, ranks=ranks.size)),
         agreed=ranks.most,
         # Adapters are added to the layers as transformers made them, and ranks split those.
+        attention=settings.attention,
         forward="plain" if settings.lora_adapters or ranks.size > 1 else settings.forward,
         folder=settings.cache_dir.expanduser() / "compiled",
     )

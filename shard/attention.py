@@ -75,11 +75,15 @@ class Probe:
 
     def __init__(self) -> None:
         self.shapes: dict[int, LayerShape] = {}
+        """By `id` of the attention module."""
+        self.variants: list[Variant] = []
+        """One for each time that a layer attended."""
 
     def attend(
         self, module: nn.Module, query: Tensor, key: Tensor, value: Tensor, variant: Variant
     ) -> Tensor:
         self.shapes[id(module)] = LayerShape(key.shape[1], key.shape[3], value.shape[3], key.dtype)
+        self.variants.append(variant)
         mask = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool, device=query.device).tril()
         return variant.attend(query, key, value, mask).transpose(1, 2)
 
@@ -117,7 +121,7 @@ class PagedAttention:
         keys, values = layer.read(self._batch.tables[:count], longest)
         mask = self._masks.get((0, variant.window))
         if mask is None:
-            lengths = self._batch.single_lengths[:, None]
+            lengths = self._batch.ends[:count, None]
             seen = torch.arange(longest, device=query.device)
             mask = seen < lengths
             if variant.window:

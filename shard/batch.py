@@ -77,8 +77,8 @@ class Batch:
     """Tokens in each slice."""
     singles: int
     """Slices of a single token."""
-    single_lengths: Tensor
-    """(singles,): their `lengths`, on the device."""
+    ends: Tensor
+    """(slices,): the `lengths`, on the device."""
     logit_rows: Tensor
     """The tokens whose logits are wanted."""
 
@@ -104,6 +104,6 @@ class Batch:
             lengths=lengths.tolist(),
             counts=counts.tolist(),
             singles=singles,
-            single_lengths=tensor(lengths[:singles]),
+            ends=tensor(lengths),
             logit_rows=tensor(layout.logit_rows),
         )

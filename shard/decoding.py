@@ -117,5 +117,6 @@ def arguments_of(batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What `Decoding` takes of a batch, whose tokens become rows; not the caches."""
     tables = batch.tables
     if batch.singles < len(batch.counts):
-        tables = tables.repeat_interleave(torch.tensor(batch.counts, device=tables.device), dim=0)
+        counts = torch.tensor(batch.counts).to(tables.device, non_blocking=True)
+        tables = tables.repeat_interleave(counts, dim=0, output_size=len(batch.slots))
     return batch.input_ids[0], batch.positions[0], batch.slots, tables, batch.logit_rows

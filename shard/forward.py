@@ -11,9 +11,10 @@ from transformers import PreTrainedModel
 
 from shard.packing import pack, unpack
 
-Forward: TypeAlias = Literal["plain", "packed", "compiled"]
+Forward: TypeAlias = Literal["plain", "packed", "compiled", "captured"]
 """plain: by transformers' own modules. packed: their linear layers packed, see `packing.py`. compiled:
-steps of few tokens by native code, see `compiled_step.py`, and others as the machine can."""
+steps of few tokens by native code, see `compiled_step.py`, and others as the machine can. captured: steps of
+few tokens as CUDA graphs, see `captured_step.py`, and others plainly."""
 
 logger = logging.getLogger(__name__)
 

@@ -59,6 +59,11 @@ class LayerCache:
         """
         return self._gather(self.keys, tables, length), self._gather(self.values, tables, length)
 
+    def blocks(self) -> tuple[Tensor, Tensor]:
+        """Keys and values as they are stored, (blocks, block_size, heads, width)."""
+        size = (-1, self._block_size)
+        return self.keys.unflatten(0, size), self.values.unflatten(0, size)
+
     def _gather(self, stored: Tensor, tables: Tensor, length: int) -> Tensor:
         _, heads, width = stored.shape
         by_block = stored.view(-1, self._block_size * heads * width)

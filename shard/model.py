@@ -6,7 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from shard.adapters import Adapters
 from shard.answer import Sampled
-from shard.attention import NAME, PagedAttention, Probe, attending, register
+from shard.attention import NAME, Attention, PagedAttention, Probe, attending, register
 from shard.batch import Batch, Layout
 from shard.drafts import verified
 from shard.kv_cache import KVCache, LayerShape
@@ -26,8 +26,6 @@ from shard.sequence import Sequence, Slice
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from shard.compiled_step import CompiledStep
 
     Masks: TypeAlias = Mapping[Sequence, NDArray[np.int32]]
     Numbers: TypeAlias = tuple[NDArray[np.int64], ...]
@@ -95,32 +93,59 @@ class SamplingModel(ABC):
         """Read what was planned: (tokens of wanted logits, vocabulary). In inference mode only."""
 
 
+class ShortStep(Protocol):
+    """Reads steps of some kinds faster than the model itself does."""
+
+    def takes(self, batch: Batch) -> bool:
+        """Whether it reads this one."""
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Logits of the rows that the batch wants, (wanted, vocabulary)."""
+
+
 class PagedModel(SamplingModel):
     """transformers' own model, untouched, whose attention layers read and write `cache`."""
 
     def __init__(self, network: PreTrainedModel, cache: KVCache) -> None:
         """`cache` has the shapes that `probe` found in `network`."""
         self._network: Any = network
-        self._cache = cache
-        self.compiled: CompiledStep | None = None
-        """Runs the steps that it takes; may be set at any time."""
+        self.cache = cache
+        self.attends: Callable[[KVCache, Batch], Attention] = PagedAttention
+        """Makes the attention of a step."""
+        self.compiled: ShortStep | None = None
+        """Runs the steps that it takes, compiled or captured; may be set at any time."""
         self._keeps_logits = keeps_logits(network)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        device: torch.device = self._network.device
+        return device
+
+    @property
+    def positions(self) -> int | None:
+        """Tokens of the longest text that it was made for."""
+        return getattr(self._network.config.get_text_config(), "max_position_embeddings", None)
 
     def plan(self, slices: list[Slice]) -> tuple[list[Slice], Layout]:
         """Slices of a single token first. See `SamplingModel`."""
         ordered = sorted(slices, key=lambda each: each.count > 1)
-        return ordered, Layout.of(ordered, block_size=self._cache.block_size)
+        return ordered, Layout.of(ordered, block_size=self.cache.block_size)
 
     def read(self, numbers: Numbers) -> Tensor:
         """See `SamplingModel`."""
         layout = Layout(*numbers)
-        batch = Batch.of(layout, block_size=self._cache.block_size, device=self._network.device)
+        batch = Batch.of(layout, block_size=self.cache.block_size, device=self.device)
         compiled = self.compiled
         if compiled is not None and compiled.takes(batch):
             return compiled(batch)
+        return self.compute(batch)
+
+    def compute(self, batch: Batch) -> Tensor:
+        """Logits of the rows that the batch wants, (wanted, vocabulary), by transformers' own modules."""
         rows = batch.logit_rows
         keep = {"logits_to_keep": rows} if self._keeps_logits else {}
-        with attending(PagedAttention(self._cache, batch)):
+        with attending(self.attends(self.cache, batch)):
             logits: Tensor = self._network(
                 input_ids=batch.input_ids, position_ids=batch.positions, use_cache=False, **keep
             ).logits[0]
@@ -133,14 +158,17 @@ def keeps_logits(network: PreTrainedModel) -> bool:
 
 
 @torch.inference_mode()
-def probe(network: PreTrainedModel) -> dict[int, LayerShape]:
+def probe(network: PreTrainedModel, found: Probe | None = None) -> dict[int, LayerShape]:
     """Switch the model to paged attention, and find what each attention module keeps of a token.
+
+    Args:
+        found: where to note it, and what else the layers do.
 
     Raises:
         UnsupportedModelError: it has no attention layer that can be paged, or fails with one.
     """
     register()
-    found = Probe()
+    found = found or Probe()
     token_ids = torch.tensor([[1, 2]], device=network.device)
     positions = torch.tensor([[0, 1]], device=network.device)
     forward: Any = network

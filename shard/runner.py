@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
 from transformers import PreTrainedModel
 
+from shard.attention import Probe
+from shard.backend import BACKENDS, Attends, BackendName, Needs, choose_backend
+from shard.captured_step import capture_steps
 from shard.compilation import Compilation, find_library, install_or_wait
 from shard.compiled_step import CompiledStep
+from shard.cuda_graph import CudaCapture
 from shard.forward import Forward, choose_forward
-from shard.kv_cache import Footprint, KVCache
+from shard.kv_cache import Footprint, KVCache, LayerShape
 from shard.model import PagedModel, SamplingModel, UnsupportedModelError, probe
 from shard.native import NativeFunction
 from shard.plain_model import PlainModel
@@ -50,6 +55,7 @@ def choose_runner(
     block_size: int,
     room: Callable[[Footprint], int],
     agreed: Callable[[float], float] = float,
+    attention: Literal["auto"] | BackendName = "auto",
     forward: Literal["auto"] | Forward = "auto",
     folder: Path | None = None,
 ) -> Runner:
@@ -58,18 +64,22 @@ def choose_runner(
     Args:
         room: how many tokens to make room for, given what they take.
         agreed: see `SelfCheck`.
+        attention: what computes attention over the paged cache, see `choose_backend`.
         forward: how layers are computed over the paged cache, see `choose_forward`.
         folder: where compiled steps are kept. None: none are compiled.
 
     Raises:
         UnsupportedModelError: there is none.
+        ValueError: this model or machine cannot do what was wanted by name.
     """
     own_attention = network.config._attn_implementation
     check = SelfCheck(network, agreed=agreed)
     try:
-        return _paged(network, check, forward, block_size=block_size, room=room, folder=folder)
+        return _paged(network, check, attention, forward, block_size=block_size, room=room, folder=folder)
     except UnsupportedModelError as error:
         paged_error = error
+    if attention not in ("auto", "torch"):
+        raise ValueError(f"SHARD_ATTENTION is {attention}, but over the paged cache, {paged_error.why}")
     network.set_attn_implementation(own_attention)
     try:
         model = _plain(network, check, block_size=block_size)
@@ -100,45 +110,78 @@ def choose_runner(
 def _paged(
     network: PreTrainedModel,
     check: SelfCheck,
+    attention: Literal["auto"] | BackendName,
     forward: Literal["auto"] | Forward,
     *,
     block_size: int,
     room: Callable[[Footprint], int],
     folder: Path | None,
 ) -> Runner:
-    shapes = probe(network)
-    required = forward == "compiled"
+    on_gpu, required = network.device.type == "cuda", forward == "compiled"
+    if forward == "captured" and not on_gpu:
+        raise ValueError("SHARD_FORWARD is captured, but the model is not on a CUDA GPU")
+    found = Probe()
+    shapes = probe(network, found)
     library = None
-    if folder is not None and forward in ("auto", "compiled"):
+    if folder is not None and (required or (forward == "auto" and not on_gpu)):
         library = find_library(network, shapes, block_size=block_size, folder=folder, required=required)
+    small = _over_cache(network, shapes, tokens=sum(CHUNKS), block_size=block_size)
 
-    def model(tokens: int) -> tuple[PagedModel, KVCache]:
-        blocks = -(-tokens // block_size) + 1
-        cache = KVCache(shapes, blocks=blocks, block_size=block_size, device=network.device)
-        return PagedModel(network, cache), cache
+    def verify(attends: Attends | None = None) -> None:
+        small.attends = attends or small.attends
+        check.verify(small, block_size=block_size)
 
-    small, small_cache = model(sum(CHUNKS))
-    choose_forward(network, forward, verify=lambda: check.verify(small, block_size=block_size))
+    choose_forward(network, forward, verify=verify)
+    needs = Needs.of(found, device=network.device, block_size=block_size)
+    backend = choose_backend(attention, needs, verify=verify, backends=BACKENDS)
     per_token = sum(shape.bytes_per_token for shape in shapes.values())
     footprint = Footprint(per_token=per_token, per_sequence=0)
-    checked, cache = model(room(footprint))
-
-    def install() -> None:
-        assert library is not None
-        function = NativeFunction(library)
-        small.compiled = CompiledStep(function, small_cache)
-        check.verify(small, block_size=block_size)
-        checked.compiled = CompiledStep(function, cache)
-
+    model = _over_cache(network, shapes, tokens=room(footprint), block_size=block_size)
+    small.attends = model.attends = backend.attends
+    if on_gpu and forward in ("auto", "captured") and backend.in_place:
+        _capture(model, small=small, verify=verify, required=forward == "captured")
+    elif forward == "captured":
+        raise ValueError("SHARD_FORWARD is captured, but attention by torch copies what it reads")
+    compilation = None
+    if library:
+        install = partial(_install, model, library, small=small, verify=verify)
+        compilation = install_or_wait(library, install, required=required)
     return Runner(
-        model=checked,
-        attention="torch",
+        model=model,
+        attention=backend.title,
         paged=True,
         reason="",
         footprint=footprint,
-        cache_tokens=cache.tokens,
+        cache_tokens=model.cache.tokens,
         vocabulary_size=check.vocabulary_size,
-        compilation=install_or_wait(library, install, required=required) if library else None,
+        compilation=compilation,
+    )
+
+
+def _over_cache(
+    network: PreTrainedModel, shapes: Mapping[int, LayerShape], *, tokens: int, block_size: int
+) -> PagedModel:
+    blocks = -(-tokens // block_size) + 1
+    return PagedModel(network, KVCache(shapes, blocks=blocks, block_size=block_size, device=network.device))
+
+
+def _install(model: PagedModel, library: Path, *, small: PagedModel, verify: Callable[[], None]) -> None:
+    """Let `model` run compiled steps, once those over the cache of `small` are right."""
+    function = NativeFunction(library)
+    small.compiled = CompiledStep(function, small.cache)
+    verify()
+    model.compiled = CompiledStep(function, model.cache)
+
+
+def _capture(model: PagedModel, *, small: PagedModel, verify: Callable[[], None], required: bool) -> None:
+    positions = model.positions
+    capture_steps(
+        model,
+        small=small,
+        verify=verify,
+        capture=lambda: CudaCapture(model.device),
+        longest=positions or model.cache.tokens,
+        required=required,
     )
 
 

@@ -24,10 +24,15 @@ class Settings(BaseSettings):
     """Where the model runs; auto takes a GPU if there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Type of the weights; auto is bfloat16 where the hardware computes with it, else float32."""
-    forward: Literal["auto", "plain", "packed", "compiled"] = "auto"
+    attention: Literal["auto", "torch", "triton", "varlen", "flash"] = "auto"
+    """What computes attention over the paged cache: torch, the reference, anywhere; on a CUDA GPU Guiderail's
+    own Triton kernels, torch's varlen_attn (its block_size is a multiple of 256), or FlashAttention 3, where
+    its package is installed. auto takes the fastest that model and machine allow and that is right."""
+    forward: Literal["auto", "plain", "packed", "compiled", "captured"] = "auto"
     """How layers are computed: plain as transformers wrote them, packed with weights laid out for the CPU,
-    compiled to native code for it, which takes minutes once and is kept in cache_dir. auto takes the last of
-    these that the machine can do and whose outputs are right; it compiles while it serves."""
+    compiled to native code for it, which takes minutes once and is kept in cache_dir, captured as CUDA graphs
+    on a GPU. auto takes the last of these that the machine can do and whose outputs are right; it compiles
+    while it serves."""
     threads: int | None = Field(default=None, gt=0)
     """CPU threads of one operation. Unset: torch chooses."""
     num_shard: int = Field(default=1, gt=0)

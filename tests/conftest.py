@@ -8,3 +8,8 @@ from hypothesis import settings
 # everywhere else new ones are tried each time.
 settings.register_profile("guiderail", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("guiderail")
+
+
+def pytest_configure() -> None:
+    """Have Triton's kernels interpreted, as there may be no GPU. It asks when it is imported."""
+    os.environ.setdefault("TRITON_INTERPRET", "1")
