@@ -32,19 +32,21 @@ def draw(scores: Tensor, sequences: Sequence[sequence.Sequence]) -> Tensor:
     """
     parameters = [each.sampling for each in sequences]
     device = scores.device
-    temperatures = torch.tensor([each.temperature for each in parameters], device=device)
+    temperatures = torch.tensor([each.temperature for each in parameters]).to(device, non_blocking=True)
     scores = (scores - scores.amax(-1, keepdim=True)) / temperatures[:, None]
     groups = -(-scores.shape[1] // GROUP)
     seeds, positions = [each.seed for each in parameters], [each.generated for each in sequences]
-    noise = torch.from_numpy(-np.log(-np.log(uniform(seeds, positions, count=groups + GROUP)))).to(device)
+    noise = torch.from_numpy(-np.log(-np.log(uniform(seeds, positions, count=groups + GROUP)))).to(
+        device, non_blocking=True
+    )
     tokens = torch.empty(len(sequences), dtype=torch.int64, device=device)
     narrowed = [row for row, each in enumerate(parameters) if narrows(each)]
     if len(narrowed) < len(sequences):
         whole = [row for row, each in enumerate(parameters) if not narrows(each)]
-        rows = torch.tensor(whole, device=device)
+        rows = torch.tensor(whole).to(device, non_blocking=True)
         tokens[rows] = _winners(scores[rows], noise[rows])
     if narrowed:
-        rows = torch.tensor(narrowed, device=device)
+        rows = torch.tensor(narrowed).to(device, non_blocking=True)
         for candidates in narrow(scores[rows], [parameters[row] for row in narrowed]):
             own = rows[candidates.rows]
             tokens[own] = _winners_among(candidates, noise[own])

@@ -24,11 +24,13 @@ def describe(logits: Tensor, chosen: Tensor, top_n: Sequence[int]) -> list[Sampl
     """
     totals = logits.logsumexp(-1)
     logprobs = logits.gather(-1, chosen[:, None])[:, 0] - totals
-    told = zip(chosen.tolist(), logprobs.tolist(), strict=True)
+    # Together, since reading from a GPU waits for it. Whole numbers stay what they are.
+    both = torch.stack((chosen.double(), logprobs.double())).tolist()
+    told = [(int(token_id), logprob) for token_id, logprob in zip(*both, strict=True)]
     if not any(top_n):
         return [Sampled(*each) for each in told]
     wanting = [row for row, count in enumerate(top_n) if count]
-    rows = torch.tensor(wanting, device=logits.device)
+    rows = torch.tensor(wanting).to(logits.device, non_blocking=True)
     values, token_ids = logits[rows].topk(min(max(top_n), logits.shape[1]))
     values -= totals[rows, None]
     likeliest = dict(zip(wanting, zip(token_ids.tolist(), values.tolist(), strict=True), strict=True))
@@ -55,7 +57,9 @@ def record_prompt_logprobs(slices: Iterable[Slice], logits: Tensor) -> None:
             continue
         start = each.sequence.computed
         targets = torch.tensor(each.sequence.tokens[start + 1 : start + 1 + count], dtype=torch.int64)
-        each.sequence.prompt_logprobs.record(start, _scores(logits[:count], targets.to(logits.device)))
+        each.sequence.prompt_logprobs.record(
+            start, _scores(logits[:count], targets.to(logits.device, non_blocking=True))
+        )
         logits = logits[count:]
 
 

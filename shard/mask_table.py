@@ -32,7 +32,7 @@ class MaskTable:
     def gather(self, masks: Sequence[NDArray[np.int32]]) -> Tensor:
         """(masks, bytes) of the masks, each (words,), on the device."""
         indices = [self._row(mask, at_once=len(masks)) for mask in masks]
-        return self._table[torch.tensor(indices, device=self._device)]
+        return self._table[torch.tensor(indices).to(self._device, non_blocking=True)]
 
     def _row(self, mask: NDArray[np.int32], *, at_once: int) -> int:
         known = self._rows.get(id(mask))
@@ -44,7 +44,7 @@ class MaskTable:
             _, (row, _) = self._rows.popitem(last=False)
         elif row == len(self._table):
             self._grow(mask.nbytes, max(2 * row, FIRST_ROWS))
-        self._table[row] = torch.tensor(mask.view(np.uint8))
+        self._table[row].copy_(torch.tensor(mask.view(np.uint8)), non_blocking=True)
         self._rows[id(mask)] = (row, mask)
         return row
 

@@ -22,8 +22,8 @@ def add_bias(scores: Tensor, sequences: Sequence[sequence.Sequence]) -> None:
     if not rows:
         return
     token_ids, values = zip(*chain.from_iterable(bias for _, bias in biased), strict=True)
-    index = torch.tensor([rows, token_ids], device=scores.device)
-    scores[index[0], index[1]] += torch.tensor(values, device=scores.device)
+    index = torch.tensor([rows, token_ids]).to(scores.device, non_blocking=True)
+    scores[index[0], index[1]] += torch.tensor(values).to(scores.device, non_blocking=True)
 
 
 def penalise(scores: Tensor, sequences: Sequence[sequence.Sequence]) -> None:
@@ -43,10 +43,18 @@ def penalise(scores: Tensor, sequences: Sequence[sequence.Sequence]) -> None:
     parameters = torch.tensor(
         [[own.repetition_penalty, own.frequency_penalty, own.presence_penalty] for _, _, own in marked]
     )
-    repetition, frequency, presence = parameters.repeat_interleave(lengths, 0).to(scores.device).T
-    rows = torch.tensor([row for row, _, _ in marked]).repeat_interleave(lengths).to(scores.device)
-    token_ids = _concatenated([counts.token_ids for _, counts, _ in marked]).to(scores.device)
-    times = _concatenated([counts.counts for _, counts, _ in marked]).to(scores.device)
+    repetition, frequency, presence = (
+        parameters.repeat_interleave(lengths, 0).to(scores.device, non_blocking=True).T
+    )
+    rows = (
+        torch.tensor([row for row, _, _ in marked])
+        .repeat_interleave(lengths)
+        .to(scores.device, non_blocking=True)
+    )
+    token_ids = _concatenated([counts.token_ids for _, counts, _ in marked]).to(
+        scores.device, non_blocking=True
+    )
+    times = _concatenated([counts.counts for _, counts, _ in marked]).to(scores.device, non_blocking=True)
     seen = scores[rows, token_ids]
     seen = torch.where(seen < 0, seen * repetition, seen / repetition)
     seen -= frequency * times + presence * times.clamp(max=1)
@@ -61,10 +69,12 @@ def forbid_the_end(scores: Tensor, sequences: Sequence[sequence.Sequence]) -> No
     if not rows:
         return
     token_ids = list(chain.from_iterable(sequences[row].sampling.end_ids for row in early))
-    index = torch.tensor([rows, token_ids], device=scores.device)
-    places = torch.tensor(early, device=scores.device)
+    index = torch.tensor([rows, token_ids]).to(scores.device, non_blocking=True)
+    places = torch.tensor(early).to(scores.device, non_blocking=True)
     before = scores[places]
-    after = before.index_put((index[0], index[1]), torch.tensor(-torch.inf, device=scores.device))
+    after = before.index_put(
+        (index[0], index[1]), torch.tensor(-torch.inf).to(scores.device, non_blocking=True)
+    )
     scores[places] = after.where(after.amax(-1, keepdim=True) > -torch.inf, before)
 
 

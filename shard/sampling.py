@@ -48,7 +48,7 @@ def sample(
     chosen = scores.argmax(-1)
     drawing = [row for row, each in enumerate(sequences) if each.sampling.do_sample]
     if drawing:
-        rows = torch.tensor(drawing, device=logits.device)
+        rows = torch.tensor(drawing).to(logits.device, non_blocking=True)
         chosen[rows] = draw(scores[rows], [sequences[row] for row in drawing])
     return describe(logits, chosen, [each.sampling.top_n for each in sequences])
 
@@ -75,10 +75,12 @@ def _masked(scores: Tensor, masks: Sequence[NDArray[np.int32] | None], gather: G
     rows = [row for row, mask in enumerate(masks) if mask is not None]
     if not rows:
         return scores
-    words = gather([mask for mask in masks if mask is not None]).to(scores.device)
-    bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8, device=scores.device)
+    words = gather([mask for mask in masks if mask is not None]).to(scores.device, non_blocking=True)
+    bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8).to(
+        scores.device, non_blocking=True
+    )
     allowed = (words[:, :, None] & bits).ne(0).flatten(1)[:, : scores.shape[1]]
     if len(rows) == len(masks):
         return scores.masked_fill(~allowed, -torch.inf)
-    index = torch.tensor(rows, device=scores.device)
+    index = torch.tensor(rows).to(scores.device, non_blocking=True)
     return scores.index_copy(0, index, scores[index].masked_fill_(~allowed, -torch.inf))

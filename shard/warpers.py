@@ -46,15 +46,20 @@ def narrow(scores: Tensor, samplings: Sequence[Sampling]) -> Iterator[Candidates
         width = min(width, vocabulary)
         tried = [row for row in waiting if width == vocabulary or _may_suffice(samplings[row], width)]
         if tried:
-            rows = torch.tensor(tried, device=scores.device)
+            rows = torch.tensor(tried).to(scores.device, non_blocking=True)
+            typical = any(samplings[row].typical_p < 1 for row in tried)
             limits = _Limits.of([samplings[row] for row in tried], scores.device)
             values, token_ids = scores[rows].topk(width)
-            settled, weights = limits.apply(values.double() - totals[rows])
-            if width < vocabulary:
-                places = settled.nonzero()[:, 0]
-                rows, weights, token_ids = rows[places], weights[places], token_ids[places]
+            settled, weights = limits.apply(values.double() - totals[rows], typical=typical)
+            # A GPU is asked only where it is not plain: asking waits for it.
+            plain = width == vocabulary or all(samplings[row].top_k for row in tried)
+            done = [True] * len(tried) if plain else settled.tolist()
+            places = [place for place, settles in enumerate(done) if settles]
+            if len(places) < len(tried):
+                index = torch.tensor(places, dtype=torch.int64).to(scores.device, non_blocking=True)
+                rows, weights, token_ids = rows[index], weights[index], token_ids[index]
             yield Candidates(rows, weights, token_ids)
-            waiting = sorted({*waiting}.difference(rows.tolist()))
+            waiting = sorted({*waiting}.difference(tried[place] for place in places))
         width *= 8
 
 
@@ -84,9 +89,9 @@ class _Limits(NamedTuple):
             ]
             for each in samplings
         ]
-        return cls(*torch.tensor(values, dtype=torch.float64, device=device).T[:, :, None])
+        return cls(*torch.tensor(values, dtype=torch.float64).to(device, non_blocking=True).T[:, :, None])
 
-    def apply(self, logprobs: Tensor) -> tuple[Tensor, Tensor]:
+    def apply(self, logprobs: Tensor, *, typical: bool) -> tuple[Tensor, Tensor]:
         """Which rows are settled by these candidates, and the (rows, width) weights that are left of them.
 
         top_p keeps the fewest tokens whose probabilities, among those that top_k left, sum to it at least;
@@ -94,6 +99,7 @@ class _Limits(NamedTuple):
 
         Args:
             logprobs: (rows, width) of the likeliest tokens in the whole vocabulary, descending.
+            typical: whether any row is limited by typical_p.
         """
         ranks = torch.arange(logprobs.shape[1], device=logprobs.device)
         logprobs = logprobs.masked_fill(ranks >= self.top_k, -torch.inf)
@@ -103,7 +109,7 @@ class _Limits(NamedTuple):
         unlikely = probabilities < self.min_p * probabilities[:, :1]
         settled = limited | (sums[:, -1:] >= self.top_p) | unlikely[:, -1:]
         left = probabilities.masked_fill((sums - probabilities >= self.top_p) | unlikely, 0)
-        if bool((self.typical_p < torch.inf).any()):
+        if typical:
             left = _typical(left, self.typical_p)
         return settled[:, 0], left
 
