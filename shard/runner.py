@@ -13,7 +13,7 @@ from typing import Literal
 from transformers import PreTrainedModel
 
 from shard.attention import Probe
-from shard.backend import BACKENDS, Attends, BackendName, Needs, choose_backend
+from shard.backend import BACKENDS, Attends, BackendName, Chosen, Needs, choose_backend
 from shard.captured_step import capture_steps
 from shard.compilation import Compilation, find_library, install_or_wait
 from shard.compiled_step import CompiledStep
@@ -138,10 +138,8 @@ def _paged(
     footprint = Footprint(per_token=per_token, per_sequence=0)
     model = _over_cache(network, shapes, tokens=room(footprint), block_size=block_size)
     small.attends = model.attends = backend.attends
-    if on_gpu and forward in ("auto", "captured") and backend.in_place:
-        _capture(model, small=small, verify=verify, required=forward == "captured")
-    elif forward == "captured":
-        raise ValueError("SHARD_FORWARD is captured, but attention by torch copies what it reads")
+    if on_gpu and forward in ("auto", "captured"):
+        _capture(model, backend, small=small, verify=verify, required=forward == "captured")
     compilation = None
     if library:
         install = partial(_install, model, library, small=small, verify=verify)
@@ -173,14 +171,20 @@ def _install(model: PagedModel, library: Path, *, small: PagedModel, verify: Cal
     model.compiled = CompiledStep(function, model.cache)
 
 
-def _capture(model: PagedModel, *, small: PagedModel, verify: Callable[[], None], required: bool) -> None:
-    positions = model.positions
+def _capture(
+    model: PagedModel, backend: Chosen, *, small: PagedModel, verify: Callable[[], None], required: bool
+) -> None:
+    """Let `model` play its short steps, if its attention and the machine allow."""
+    if not backend.in_place:
+        if required:
+            raise ValueError(f"SHARD_FORWARD is captured, but attention by {backend.title} copies the cache")
+        return
     capture_steps(
         model,
         small=small,
         verify=verify,
         capture=lambda: CudaCapture(model.device),
-        longest=positions or model.cache.tokens,
+        longest=model.positions or model.cache.tokens,
         required=required,
     )
 
