@@ -53,6 +53,10 @@ class Reference:
         old = isinstance(schema, dict) and bool(_OLD_DRAFT.search(str(schema.get("$schema", ""))))
         if keywords & (_ONLY_NEW if old else _ONLY_OLD) or "id" in keywords:
             raise NoJudgementError("it has keywords of several drafts")
+        if any(part is not schema and isinstance(part.get("$schema"), str) for part in _schemas(schema)):
+            raise NoJudgementError(
+                "a part says what draft it is of, and the package leaves exact numbers there"
+            )
         types = draft.TYPE_CHECKER.redefine("integer", _is_integer)
         exact = extend(draft, validators={"multipleOf": _multiple_of}, type_checker=types)
         self._validator = exact(schema, registry=EMPTY_REGISTRY)

@@ -94,7 +94,15 @@ def test_the_reference_is_exact_about_numbers() -> None:
     assert hundredths.complaint(read("0.075"), formats=False) is not None
 
 
-@pytest.mark.parametrize("schema", [{"type": 3}, {"dependencies": {}}, {"items": [{}]}])
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": 3},
+        {"dependencies": {}},
+        {"items": [{}]},
+        {"items": {"$schema": "http://json-schema.org/draft-07/schema#", "type": "integer"}},
+    ],
+)
 def test_a_schema_that_drafts_read_differently_is_not_judged(schema: Any) -> None:
     with pytest.raises(NoJudgementError):
         Reference(schema)
