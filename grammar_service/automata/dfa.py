@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from grammar_service.automata.counting import counted
 from grammar_service.automata.letters import Letters
 from grammar_service.automata.minimisation import minimised
-from grammar_service.automata.states import DEAD, TooManyStatesError
+from grammar_service.automata.states import DEAD, TooManyStatesError, reached
 from grammar_service.automata.subsets import determinised, product
 
 __all__ = [
@@ -274,15 +274,7 @@ class Dfa:
             reachable[table[reachable]] = True
             if np.count_nonzero(reachable) == before:
                 return reachable
-        rows = table.tolist()
-        queue = np.flatnonzero(reachable).tolist()
-        met = set(queue)
-        for state in queue:  # grows as it is read
-            for target in rows[state]:
-                if target not in met:
-                    met.add(target)
-                    queue.append(target)
-        reachable[queue] = True
+        reachable[reached(table.tolist(), np.flatnonzero(reachable).tolist())] = True
         return reachable
 
     def _without_surrogates(self) -> Dfa:

@@ -14,7 +14,7 @@ from protos.automaton import DEAD, Automaton
 from protos.endings import Endings
 
 _MANY = 64
-"""From so many calls or pairs at a time on, numpy sorts out those that are of no use."""
+"""From so many calls at a time on, numpy sorts out those that are of no use."""
 _CHUNK = 1 << 16
 """So many endings at a time are compared with the transitions of their states."""
 _READABLE = sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127))
@@ -132,13 +132,18 @@ class _Search:
         return {0: (accepting, [DEAD] * len(accepting)), 1: (ended.tolist(), self._moves[returning].tolist())}
 
     @cached_property
+    def _plain(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The transitions that neither call nor return: where from, and where to."""
+        inside = (self._moves > DEAD) & (self._moves < self._automaton.num_states)
+        return self._origins[inside], self._moves[inside]
+
+    @cached_property
     def _sources(self) -> tuple[list[int], list[int]]:
         """States that lead to others, those to state s from the first list's s-th number on."""
-        inside = (self._moves > DEAD) & (self._moves < self._automaton.num_states)
-        targets = self._moves[inside]
+        origins, targets = self._plain
         order = np.argsort(targets, kind="stable")
         first = np.searchsorted(targets[order], np.arange(self._states + 1))
-        return first.tolist(), self._origins[inside][order].tolist()
+        return first.tolist(), origins[order].tolist()
 
     @cached_property
     def _is_returned_to(self) -> list[bool]:
@@ -205,8 +210,8 @@ class _Search:
     @cached_property
     def _single(self) -> NDArray[np.int64]:
         """The steps of one byte, ascending: caller * states + where it leads. Then a -1 that is none."""
-        inside = (self._moves > DEAD) & (self._moves < self._automaton.num_states)
-        return np.append(self._origins[inside] * self._states + self._moves[inside], -1)
+        origins, targets = self._plain
+        return np.append(origins * self._states + targets, -1)
 
     def _tabled(self, lengths: NDArray[np.int64]) -> Endings:
         """The endings that the pairs are, of so many bytes each."""

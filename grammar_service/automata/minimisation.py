@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grammar_service.automata.letters import row_numbers
-from grammar_service.automata.states import DEAD
+from grammar_service.automata.states import DEAD, reached
 
 _WIDE = 256
 """From so many states on, the first rounds go to numpy: they part many at a time."""
@@ -27,7 +27,7 @@ def minimised(
     O(k n log n) steps for n states and k letters, where Moore's algorithm takes n rounds for a chain.
     """
     table = np.asarray(rows, dtype=np.int64)
-    order = _reachable(table.tolist(), start)
+    order = reached(table.tolist(), (DEAD, start))
     number = np.zeros(len(table), dtype=np.int64)
     number[order] = np.arange(len(order))
     moves = number[table[order]]
@@ -50,17 +50,6 @@ def _parted(moves: NDArray[np.int64], accepts: NDArray[np.bool_]) -> list[int]:
         block = row_numbers(np.column_stack([block, block[moves]]))
         grown, count = int(block.max()) + 1 - count, int(block.max()) + 1
     return [int(number) for number in block]
-
-
-def _reachable(rows: list[list[int]], start: int) -> list[int]:
-    order = list(dict.fromkeys((DEAD, start)))
-    seen = set(order)
-    for state in order:  # grows as it is read
-        for target in rows[state]:
-            if target not in seen:
-                seen.add(target)
-                order.append(target)
-    return order
 
 
 def _coarsest(moves: list[list[int]], block: list[int]) -> list[int]:
