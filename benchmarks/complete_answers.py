@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -19,13 +19,13 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from jsonschema.validators import Draft202012Validator, validator_for
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.asking import ask_all
 from benchmarks.case import Case
 from benchmarks.coverage import DEFAULT_FOLDER, read_cases
+from benchmarks.violation import schema_violation
 
 FEWEST = re.compile(r"takes (\d+) tokens, the end-of-sequence token included")
 PROMPT = "{description}\nAn example in JSON:\n"
@@ -44,15 +44,6 @@ class Task:
         """What the schema says of itself, as far as it is text."""
         told = self.schema.get("description") if isinstance(self.schema, dict) else None
         return PROMPT.format(description=str(told or self.case.name)[:200])
-
-    def problem(self, answer: str) -> str | None:
-        """What is wrong with an answer, judged by the `jsonschema` package."""
-        try:
-            value = json.loads(answer)
-        except ValueError as error:
-            return f"not JSON: {error}"
-        validator = validator_for(self.schema, default=Draft202012Validator)(self.schema)
-        return next((f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,28 +115,22 @@ async def answer(client: httpx.AsyncClient, task: Task, *, temperature: float, s
         return Outcome(task=task, budget=budget, text="", reason="none", problem=problem)
     body = response.json()
     text, reason = body["generated_text"], body["details"]["finish_reason"]
-    return Outcome(task=task, budget=budget, text=text, reason=reason, problem=task.problem(text))
+    return Outcome(
+        task=task, budget=budget, text=text, reason=reason, problem=schema_violation(task.schema, text)
+    )
 
 
 async def measure(
     url: str, folder: Path, *, answers: int, schemas: int, longest: int, temperature: float, concurrency: int
 ) -> list[Outcome]:
     """`answers` answers, to all schemas in turn."""
-    places = asyncio.Semaphore(concurrency)
-    with Progress() as progress:
-        async with httpx.AsyncClient(base_url=url, timeout=900) as client:
-            tasks = await find_tasks(client, spread(read_cases(folder)), count=schemas, longest=longest)
-            bar = progress.add_task("answers", total=answers)
+    async with httpx.AsyncClient(base_url=url, timeout=900) as client:
+        tasks = await find_tasks(client, spread(read_cases(folder)), count=schemas, longest=longest)
 
-            async def one(number: int) -> Outcome:
-                async with places:
-                    outcome = await answer(
-                        client, tasks[number % len(tasks)], temperature=temperature, seed=number
-                    )
-                progress.advance(bar)
-                return outcome
+        def one(number: int) -> Awaitable[Outcome]:
+            return answer(client, tasks[number % len(tasks)], temperature=temperature, seed=number)
 
-            return await asyncio.gather(*map(one, range(answers)))
+        return await ask_all(one, answers=answers, concurrency=concurrency)
 
 
 def table(outcomes: list[Outcome]) -> Table:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.asking import ask_all
 from benchmarks.grammars import CASES, Case
 
 
@@ -50,21 +50,14 @@ async def ask(client: httpx.AsyncClient, case: Case, *, seed: int, max_new_token
     return Answer(case, seed, text, ended=ended, problem=case.violation(text) if ended else None)
 
 
-async def ask_all(
-    url: str, *, answers: int, concurrency: int, max_new_tokens: int, advance: Callable[[], None]
-) -> list[Answer]:
-    """All cases in turn, `concurrency` at a time, each time with another seed."""
-    places = asyncio.Semaphore(concurrency)
+async def measure(url: str, *, answers: int, concurrency: int, max_new_tokens: int) -> list[Answer]:
+    """All cases in turn, each time with another seed."""
     async with httpx.AsyncClient(base_url=url, timeout=600) as client:
 
-        async def one(number: int) -> Answer:
-            async with places:
-                case = CASES[number % len(CASES)]
-                answer = await ask(client, case, seed=number, max_new_tokens=max_new_tokens)
-                advance()
-                return answer
+        def one(number: int) -> Awaitable[Answer]:
+            return ask(client, CASES[number % len(CASES)], seed=number, max_new_tokens=max_new_tokens)
 
-        return await asyncio.gather(*map(one, range(answers)))
+        return await ask_all(one, answers=answers, concurrency=concurrency)
 
 
 def table(answers: list[Answer]) -> Table:
@@ -93,19 +86,9 @@ def main(
     Exits with 1 if one is invalid or refused.
     """
     console = Console()
-    with Progress(
-        "answers", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-    ) as progress:
-        task = progress.add_task("answers", total=answers)
-        results = asyncio.run(
-            ask_all(
-                url,
-                answers=answers,
-                concurrency=concurrency,
-                max_new_tokens=max_new_tokens,
-                advance=lambda: progress.advance(task),
-            )
-        )
+    results = asyncio.run(
+        measure(url, answers=answers, concurrency=concurrency, max_new_tokens=max_new_tokens)
+    )
     console.print(table(results))
     failures = [answer for answer in results if answer.problem is not None]
     for answer in failures:

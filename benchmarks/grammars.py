@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
+from benchmarks.violation import schema_violation
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,7 @@ class Case:
             case "choice":
                 return None if answer in self.parameter["value"] else "not one of the choices"
             case _:
-                return _schema_violation(self.parameter["value"], answer)
-
-
-def _schema_violation(schema: Any, answer: str) -> str | None:
-    try:
-        value = json.loads(answer)
-    except ValueError as error:
-        return f"not JSON: {error}"
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
-    return next((f"{error.json_path}: {error.message}" for error in errors), None)
+                return schema_violation(self.parameter["value"], answer)
 
 
 def _schema(name: str, prompt: str, schema: Any) -> Case:

@@ -8,7 +8,6 @@ times as fast as free ones, and no answer is other for them (which is exact with
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +46,25 @@ class Task:
     case: Case
     prompt: str
     automaton: automaton_pb2.Automaton
+
+    def request(
+        self, *, sampling: generation_pb2.Sampling, tokens: int, constrained: bool = True
+    ) -> generation_pb2.GenerateRequest:
+        """For an answer of at most `tokens` tokens."""
+        return generation_pb2.GenerateRequest(
+            inputs=self.prompt,
+            sampling=sampling,
+            stopping=generation_pb2.Stopping(max_new_tokens=tokens),
+            automaton=self.automaton if constrained else None,
+            automaton_id=self.case.name,
+        )
+
+
+def sampling_at(temperature: float, *, seed: int) -> generation_pb2.Sampling:
+    """Sampling at a temperature, of which 0 is greedy."""
+    if not temperature:
+        return generation_pb2.Sampling()
+    return generation_pb2.Sampling(do_sample=True, temperature=temperature, seed=seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +110,7 @@ def answer(
     shard: ShardProcess, task: Task, *, constrained: bool, sampling: generation_pb2.Sampling, tokens: int
 ) -> Answer:
     """One answer of at most `tokens` tokens. Nothing else may run on the shard meanwhile."""
-    request = generation_pb2.GenerateRequest(
-        inputs=task.prompt,
-        sampling=sampling,
-        stopping=generation_pb2.Stopping(max_new_tokens=tokens),
-        automaton=task.automaton if constrained else None,
-        automaton_id=task.case.name,
-    )
+    request = task.request(sampling=sampling, tokens=tokens, constrained=constrained)
     before = shard.statistics()
     began = perf_counter()
     token_ids = tuple(event.token.id for event in shard.generate(request))
@@ -200,21 +212,16 @@ def main(
 ) -> None:
     """Measure and print a table. Exits with 1 if a bar is missed."""
     console = Console(width=160)
-    with tempfile.TemporaryDirectory() as logs:
-        environment = {"SHARD_DTYPE": dtype}
-        off, on = {**environment, "SHARD_DRAFTS": "false"}, {**environment, "SHARD_DRAFTS": "true"}
-        with (
-            shard_process(off, Path(logs, "plain.log")) as plain,
-            shard_process(on, Path(logs, "drafting.log")) as drafting,
-        ):
-            totals = {split: Totals() for split in splits}
-            chosen = [(split, task) for split in splits for task in tasks(folder, split, schemas)]
-            measure(chosen[0][1], plain, drafting, sampling=generation_pb2.Sampling(), tokens=tokens)
-            for number, (split, task) in enumerate(track(chosen * rounds, "answers", console=console)):
-                sampling = generation_pb2.Sampling()
-                if temperature:
-                    sampling = generation_pb2.Sampling(do_sample=True, temperature=temperature, seed=number)
-                totals[split].add(measure(task, plain, drafting, sampling=sampling, tokens=tokens))
+    with (
+        shard_process({"SHARD_DTYPE": dtype, "SHARD_DRAFTS": "false"}) as plain,
+        shard_process({"SHARD_DTYPE": dtype, "SHARD_DRAFTS": "true"}) as drafting,
+    ):
+        totals = {split: Totals() for split in splits}
+        chosen = [(split, task) for split in splits for task in tasks(folder, split, schemas)]
+        measure(chosen[0][1], plain, drafting, sampling=generation_pb2.Sampling(), tokens=tokens)
+        for number, (split, task) in enumerate(track(chosen * rounds, "answers", console=console)):
+            sampling = sampling_at(temperature, seed=number)
+            totals[split].add(measure(task, plain, drafting, sampling=sampling, tokens=tokens))
     table = Table(*COLUMNS)
     for split, total in totals.items():
         table.add_row(*total.row(split))

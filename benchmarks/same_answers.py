@@ -5,7 +5,6 @@ Every answer is generated twice, by a shard that drafts and by one that does not
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from benchmarks.coverage import DEFAULT_FOLDER
-from benchmarks.guidance import SPLITS, Task, tasks
+from benchmarks.guidance import SPLITS, Task, sampling_at, tasks
 from benchmarks.shard_process import ShardProcess, shard_process
 from protos import generation_pb2
 
@@ -26,21 +25,10 @@ def requests(
     chosen: Sequence[Task], count: int, *, temperature: float, tokens: int
 ) -> list[generation_pb2.GenerateRequest]:
     """`count` requests for answers to the schemas in turn, each with its own seed."""
-    made = []
-    for number, task in enumerate(islice(cycle(chosen), count)):
-        sampling = generation_pb2.Sampling()
-        if temperature:
-            sampling = generation_pb2.Sampling(do_sample=True, temperature=temperature, seed=number)
-        made.append(
-            generation_pb2.GenerateRequest(
-                inputs=task.prompt,
-                sampling=sampling,
-                stopping=generation_pb2.Stopping(max_new_tokens=tokens),
-                automaton=task.automaton,
-                automaton_id=task.case.name,
-            )
-        )
-    return made
+    return [
+        task.request(sampling=sampling_at(temperature, seed=number), tokens=tokens)
+        for number, task in enumerate(islice(cycle(chosen), count))
+    ]
 
 
 def answers(
@@ -64,12 +52,10 @@ def main(
     chosen = [task for split in SPLITS for task in tasks(folder, split, -(-count // len(SPLITS)))]
     asked = requests(chosen, count, temperature=temperature, tokens=tokens)
     found = []
-    with tempfile.TemporaryDirectory() as logs:
-        for drafts in ("false", "true"):
-            environment = {"SHARD_DTYPE": dtype, "SHARD_DRAFTS": drafts}
-            with shard_process(environment, Path(logs, "shard.log")) as shard:
-                found.append(answers(shard, asked, streams=streams, title=f"SHARD_DRAFTS={drafts}"))
-                told = shard.statistics()
+    for drafts in ("false", "true"):
+        with shard_process({"SHARD_DTYPE": dtype, "SHARD_DRAFTS": drafts}) as shard:
+            found.append(answers(shard, asked, streams=streams, title=f"SHARD_DRAFTS={drafts}"))
+            told = shard.statistics()
     same = sum(one == other for one, other in zip(*found, strict=True))
     console = Console()
     console.print(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
 
+from benchmarks.process import running
 from launcher.address import free_addresses
 from protos import generation_pb2, generation_pb2_grpc
 from protos.channel import OPTIONS
@@ -40,26 +36,17 @@ class ShardProcess:
 
 
 @contextmanager
-def shard_process(environment: Mapping[str, str], log: Path) -> Iterator[ShardProcess]:
+def shard_process(environment: Mapping[str, str]) -> Iterator[ShardProcess]:
     """Start a shard with these settings; it is stopped when the block is left.
 
     Raises:
-        RuntimeError: it does not get ready; `log` says why.
+        RuntimeError: it does not get ready; the message says why.
     """
     (address,) = map(str, free_addresses(1))
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "shard"],
-            env={**os.environ, **environment, "SHARD_ADDRESS": address},
-            stderr=output,
-        )
-    try:
-        started = time.monotonic()
-        while not healthy(address):
-            if process.poll() is not None or time.monotonic() - started > READY_SECONDS:
-                raise RuntimeError(f"the shard does not start, see {log}")
-            time.sleep(0.5)
+    with running(
+        [sys.executable, "-m", "shard"],
+        {**environment, "SHARD_ADDRESS": address},
+        healthy=lambda: healthy(address),
+        seconds=READY_SECONDS,
+    ):
         yield ShardProcess(address)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()

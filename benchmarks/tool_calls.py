@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 import httpx
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
+from benchmarks.asking import ask_all
 from benchmarks.tools import TOOLS, Tool
 
 Choice = Literal["required", "named", "auto"]
@@ -118,20 +118,14 @@ async def ask(client: httpx.AsyncClient, kind: Kind, *, seed: int, max_tokens: i
     return judged(kind, seed, choice["message"].get("tool_calls", []), choice["finish_reason"])
 
 
-async def ask_all(
-    url: str, *, answers: int, concurrency: int, max_tokens: int, advance: Callable[[], None]
-) -> list[Answer]:
-    """All kinds of requests in turn, `concurrency` at a time, each time with another seed."""
-    places = asyncio.Semaphore(concurrency)
+async def measure(url: str, *, answers: int, concurrency: int, max_tokens: int) -> list[Answer]:
+    """All kinds of requests in turn, each time with another seed."""
     async with httpx.AsyncClient(base_url=url, timeout=1200) as client:
 
-        async def one(seed: int) -> Answer:
-            async with places:
-                answer = await ask(client, KINDS[seed % len(KINDS)], seed=seed, max_tokens=max_tokens)
-                advance()
-                return answer
+        def one(seed: int) -> Awaitable[Answer]:
+            return ask(client, KINDS[seed % len(KINDS)], seed=seed, max_tokens=max_tokens)
 
-        return await asyncio.gather(*map(one, range(answers)))
+        return await ask_all(one, answers=answers, concurrency=concurrency)
 
 
 def table(answers: Sequence[Answer]) -> Table:
@@ -160,19 +154,7 @@ def main(
     Exits with 1 if one is invalid, missing or refused.
     """
     console = Console()
-    with Progress(
-        "answers", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-    ) as progress:
-        task = progress.add_task("answers", total=answers)
-        results = asyncio.run(
-            ask_all(
-                url,
-                answers=answers,
-                concurrency=concurrency,
-                max_tokens=max_tokens,
-                advance=lambda: progress.advance(task),
-            )
-        )
+    results = asyncio.run(measure(url, answers=answers, concurrency=concurrency, max_tokens=max_tokens))
     console.print(table(results))
     failures = [answer for answer in results if answer.problem is not None]
     for answer in failures:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
+from benchmarks.violation import schema_violation
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,7 @@ class Tool:
 
     def violation(self, arguments: str) -> str | None:
         """What is wrong with the arguments of a call that was not cut off."""
-        try:
-            value = json.loads(arguments)
-        except ValueError as error:
-            return f"not JSON: {error}"
-        errors = jsonschema.Draft202012Validator(self.parameters).iter_errors(value)
-        return next((f"{error.json_path}: {error.message}" for error in errors), None)
+        return schema_violation(self.parameters, arguments)
 
 
 def _object(properties: dict[str, Any], *optional: str, **more: Any) -> dict[str, Any]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from benchmarks.process import running
 from launcher.address import Address, free_addresses
 from launcher.service import http_healthy
 
@@ -27,7 +24,7 @@ def guiderail(folder: str, *, dtype: str) -> Iterator[Address]:
         *(sys.executable, "-m", "launcher", "serve", folder, "--dtype", dtype, "--port", str(router.port)),
         *("--shard-address", str(shard), "--grammar-address", str(grammar_service)),
     ]
-    with _running(command, router, {"SHARD_FORWARD": "compiled"}):
+    with _serving(command, router, {"SHARD_FORWARD": "compiled"}):
         yield router
 
 
@@ -39,32 +36,17 @@ def vllm(python: Path, folder: str, *, dtype: str) -> Iterator[Address]:
         *(str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", folder, "--dtype", dtype),
         *("--host", address.host, "--port", str(address.port), "--gpu-memory-utilization", "0.1"),
     ]
-    with _running(command, address, {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}):
+    with _serving(command, address, {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}):
         yield address
 
 
-@contextmanager
-def _running(command: list[str], address: Address, environment: Mapping[str, str]) -> Iterator[None]:
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command, env={**os.environ, **environment}, stdout=output, stderr=output
-            )
-        try:
-            _wait(process, address, log)
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], address: Address, log: Path) -> None:
-    """Raises RuntimeError, with the end of the log, if the process ends or takes too long."""
-    for _ in range(READY_SECONDS):
-        if http_healthy(address):
-            return
-        if process.poll() is not None:
-            break
-        time.sleep(1)
-    raise RuntimeError(f"{process.args!r} does not start:\n{log.read_text()[-4000:]}")
+def _serving(
+    command: list[str], address: Address, environment: Mapping[str, str]
+) -> AbstractContextManager[None]:
+    return running(
+        command,
+        environment,
+        healthy=lambda: http_healthy(address),
+        seconds=READY_SECONDS,
+        ending=signal.SIGINT,
+    )
