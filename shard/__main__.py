@@ -32,6 +32,7 @@ from shard.limits import LimitError, Limits
 from shard.masks import GrammarMasks
 from shard.model import UnsupportedModelError
 from shard.parallel import RankError, Ranks, follow, require_divisible
+from shard.passing_thread import in_passing_thread
 from shard.rendezvous import Party, gathered
 from shard.runner import Runner, choose_runner
 from shard.scheduler import Scheduler
@@ -92,7 +93,7 @@ def _run(settings: Settings, place: Place) -> None:
 def _lead(checkpoint: Checkpoint, settings: Settings, party: Party) -> None:
     logger.info("loading the tokenizer of %s", checkpoint.name)
     tokenizer = checkpoint.load_tokenizer()
-    loaded = _load(checkpoint, settings, party.ranks)
+    loaded = in_passing_thread(lambda: _load(checkpoint, settings, party.ranks))
     servicer, engine = _assemble(checkpoint, tokenizer, loaded, settings, ranks=party.ranks.size)
     if party.ranks.size > 1:
         loaded.runner.model.lead(party.ranks.announce)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from shard.compiled_step import compile_step, library_of
 from shard.kv_cache import LayerShape
 from shard.native import CompileError, require_compiler
+from shard.passing_thread import in_passing_thread
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Compilation:
                 await _end(process)
             if code or not self._library.exists():
                 raise ChildProcessError(f"the compiler ended with exit code {code}")
-            await asyncio.to_thread(self._install)
+            await asyncio.to_thread(in_passing_thread, self._install)
         except Exception as error:
             logger.warning("steps are not compiled: %s", error)
         else:
