@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
+from time import sleep
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -23,6 +24,10 @@ from shard.settings import Settings
 STREAMS = (1, 8, 32)
 MIXED = 8
 """Streams of the answers of mixed lengths."""
+
+REST_SECONDS = 1.0
+"""Between two measurements: workers of OpenMP go on spinning when they are done, those of vLLM for 0.2 s, and
+would take the cores from whoever is measured next."""
 
 Rounds: TypeAlias = dict[str, list[Round]]
 
@@ -60,8 +65,10 @@ def measure(
         for attempt in track(range(1, rounds + 1), f"{name} streams"):
             asked = requests(lengths, attempt=attempt, schema=schema)
             for server, (address, model) in servers.items():
+                sleep(REST_SECONDS)
                 served[name][server].append(together(address, model, asked))
             if schema is None and len(lengths) <= MIXED:
+                sleep(REST_SECONDS)
                 generated[name].append(generate.together(asked))
     return served, generated
 
