@@ -27,6 +27,7 @@ from shard.device import cache_bytes, choose_device, choose_dtype, choose_thread
 from shard.drafts import Drafter
 from shard.engine import MASK_SECONDS, Engine
 from shard.followers import Followers
+from shard.forward import forward_beside
 from shard.kv_cache import Footprint
 from shard.limits import LimitError, Limits
 from shard.masks import GrammarMasks
@@ -79,6 +80,8 @@ def main() -> None:
 def _run(settings: Settings, place: Place) -> None:
     device = choose_device(settings.device)
     ranks = max(settings.num_shard, place.world_size)
+    forward = forward_beside(settings.forward, adapters=bool(settings.lora_adapters), ranks=ranks)
+    settings = settings.model_copy(update={"forward": forward})
     torch.set_num_threads(settings.threads or choose_threads(ranks))
     checkpoint = locate(settings.model, cache_dir=settings.cache_dir.expanduser())
     if ranks > 1:
@@ -193,9 +196,8 @@ def _load(checkpoint: Checkpoint, settings: Settings, ranks: Ranks) -> Loaded:
         block_size=settings.block_size,
         room=lambda footprint: ranks.least(_room(footprint, settings, positions, device, ranks=ranks.size)),
         agreed=ranks.most,
-        # Adapters are added to the layers as transformers made them, and ranks split those.
         attention=settings.attention,
-        forward="plain" if settings.lora_adapters or ranks.size > 1 else settings.forward,
+        forward=settings.forward,
         folder=settings.cache_dir.expanduser() / "compiled",
     )
     limits = Limits.choose(

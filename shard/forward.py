@@ -19,6 +19,25 @@ few tokens as CUDA graphs, see `captured_step.py`, and others plainly."""
 logger = logging.getLogger(__name__)
 
 
+def forward_beside(
+    wanted: Literal["auto"] | Forward, *, adapters: bool, ranks: int
+) -> Literal["auto"] | Forward:
+    """What `wanted` comes to beside LoRA adapters, or over so many ranks: `auto` is plain there.
+
+    Raises:
+        ValueError: it is wanted by name, and neither plain nor possible.
+    """
+    if ranks > 1:
+        why = f"the layers that {ranks} ranks split are computed as transformers made them"
+    elif adapters:
+        why = "LoRA adapters are added to the layers as transformers made them"
+    else:
+        return wanted
+    if wanted not in ("auto", "plain"):
+        raise ValueError(f"SHARD_FORWARD is {wanted}, but {why}")
+    return "plain"
+
+
 def choose_forward(
     network: PreTrainedModel, wanted: Literal["auto"] | Forward, *, verify: Callable[[], None]
 ) -> Forward:

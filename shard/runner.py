@@ -78,8 +78,9 @@ def choose_runner(
         return _paged(network, check, attention, forward, block_size=block_size, room=room, folder=folder)
     except UnsupportedModelError as error:
         paged_error = error
-    if attention not in ("auto", "torch"):
-        raise ValueError(f"SHARD_ATTENTION is {attention}, but over the paged cache, {paged_error.why}")
+    for setting, wanted in (("SHARD_ATTENTION", attention), ("SHARD_FORWARD", forward)):
+        if wanted not in ("auto", "plain"):
+            raise ValueError(f"{setting} is {wanted}, but over the paged cache, {paged_error.why}")
     network.set_attn_implementation(own_attention)
     try:
         model = _plain(network, check, block_size=block_size)

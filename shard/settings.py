@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     """How layers are computed: plain as transformers wrote them, packed with weights laid out for the CPU,
     compiled to native code for it, which takes minutes once and is kept in cache_dir, captured as CUDA graphs
     on a GPU. auto takes the last of these that the machine can do and whose outputs are right; it compiles
-    while it serves."""
+    while it serves. LoRA adapters, several ranks and models that are run plainly leave plain only; another
+    that is asked for by name, and cannot be had, is refused."""
     threads: int | None = Field(default=None, gt=0)
     """CPU threads of one operation. Unset: torch chooses."""
     num_shard: int = Field(default=1, gt=0)

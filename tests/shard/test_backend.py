@@ -247,8 +247,19 @@ def test_a_model_on_a_cpu_is_refused_what_needs_a_gpu(attention: Any) -> None:
         choose_runner(network, block_size=4, room=lambda footprint: 64, attention=attention)
 
 
-def test_a_model_without_pages_is_refused_what_reads_them() -> None:
+@pytest.mark.parametrize(
+    ("setting", "wanted"),
+    [
+        ("attention", "triton"),
+        ("attention", "torch"),
+        ("forward", "packed"),
+        ("forward", "compiled"),
+    ],
+)
+def test_a_model_without_pages_is_refused_what_needs_them(setting: str, wanted: str) -> None:
     config = MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1, state_size=4)
     network: Any = AutoModelForCausalLM.from_config(config).eval()
-    with pytest.raises(ValueError, match="SHARD_ATTENTION is triton, but over the paged cache, it has no"):
-        choose_runner(network, block_size=4, room=lambda footprint: 64, attention="triton")
+    named: Any = {setting: wanted}
+    why = f"SHARD_{setting.upper()} is {wanted}, but over the paged cache, it has no"
+    with pytest.raises(ValueError, match=why):
+        choose_runner(network, block_size=4, room=lambda footprint: 64, **named)

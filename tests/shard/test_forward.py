@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from shard.forward import choose_forward
+from shard.forward import choose_forward, forward_beside
 from shard.packing import PackedLinear
 
 
@@ -73,3 +73,19 @@ def test_a_network_that_cannot_be_packed_is_computed_plainly(network: Any) -> No
     assert choose_forward(network, "auto", verify=lambda: None) == "plain"
     with pytest.raises(ValueError, match="SHARD_FORWARD"):
         choose_forward(network, "packed", verify=lambda: None)
+
+
+@pytest.mark.parametrize("wanted", ["packed", "compiled", "captured"])
+def test_what_adapters_or_ranks_leave_out_is_refused_with_the_reason(wanted: Any) -> None:
+    assert forward_beside(wanted, adapters=False, ranks=1) == wanted
+    with pytest.raises(ValueError, match=f"SHARD_FORWARD is {wanted}, but LoRA adapters are added"):
+        forward_beside(wanted, adapters=True, ranks=1)
+    with pytest.raises(ValueError, match=f"SHARD_FORWARD is {wanted}, but the layers that 2 ranks split"):
+        forward_beside(wanted, adapters=False, ranks=2)
+
+
+@pytest.mark.parametrize("wanted", ["auto", "plain"])
+def test_beside_adapters_or_ranks_the_fastest_is_the_plain_one(wanted: Any) -> None:
+    assert forward_beside(wanted, adapters=True, ranks=1) == "plain"
+    assert forward_beside(wanted, adapters=False, ranks=2) == "plain"
+    assert forward_beside(wanted, adapters=False, ranks=1) == wanted

@@ -27,6 +27,7 @@ from shard.settings import Settings
 
 SIZE = 257
 STOPPING = generation_pb2.Stopping(max_new_tokens=3)
+PLAIN = {"SHARD_DTYPE": "float32", "SHARD_FORWARD": "plain"}
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def adapter(tmp_path: Path) -> Path:
 
 async def test_it_serves_a_folder_with_an_adapter(llama: str, adapter: Path, port: int, started: Any) -> None:
     async with (
-        started(llama, port=port, SHARD_DTYPE="float32", SHARD_LORA_ADAPTERS=f"poems={adapter}"),
+        started(llama, port=port, **PLAIN, SHARD_LORA_ADAPTERS=f"poems={adapter}"),
         open_channel(f"127.0.0.1:{port}") as channel,
     ):
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
@@ -131,7 +132,7 @@ async def test_a_recurrent_model_is_run_plainly_and_says_so(
     config = MambaConfig(vocab_size=SIZE, hidden_size=16, state_size=4, num_hidden_layers=1)
     folder = written(tmp_path / "tiny-mamba", config)
     async with (
-        started(folder, port=port, SHARD_DTYPE="float32") as process,
+        started(folder, port=port, **PLAIN) as process,
         open_channel(f"127.0.0.1:{port}") as channel,
     ):
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
@@ -154,7 +155,7 @@ async def test_a_model_that_cannot_be_served_is_refused_by_name(
     tmp_path: Path, written: Any, started: Any
 ) -> None:
     config = OpenAIGPTConfig(vocab_size=SIZE, n_embd=16, n_layer=1, n_head=2)
-    async with started(written(tmp_path / "tiny-gpt", config)) as process:
+    async with started(written(tmp_path / "tiny-gpt", config), **PLAIN) as process:
         line = await last_words(process)
     assert line.startswith("shard: OpenAIGPTLMHeadModel (model type openai-gpt) cannot be served")
 
@@ -162,9 +163,18 @@ async def test_a_model_that_cannot_be_served_is_refused_by_name(
 async def test_an_adapter_that_cannot_be_read_is_refused_by_name(
     llama: str, tmp_path: Path, started: Any
 ) -> None:
-    async with started(llama, SHARD_LORA_ADAPTERS=f"poems={tmp_path}") as process:
+    async with started(llama, **PLAIN, SHARD_LORA_ADAPTERS=f"poems={tmp_path}") as process:
         line = await last_words(process)
     assert line.startswith("shard: the LoRA adapter 'poems' cannot be served: its adapter_config.json and")
+
+
+async def test_a_forward_pass_that_adapters_leave_out_is_refused_and_not_ignored(
+    llama: str, adapter: Path, started: Any
+) -> None:
+    settings = {"SHARD_FORWARD": "compiled", "SHARD_LORA_ADAPTERS": f"poems={adapter}"}
+    async with started(llama, **settings) as process:
+        line = await last_words(process)
+    assert line.startswith("shard: SHARD_FORWARD is compiled, but LoRA adapters are added to the layers")
 
 
 async def test_settings_that_the_model_cannot_keep_are_refused(llama: str, started: Any) -> None:

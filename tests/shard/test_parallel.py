@@ -38,7 +38,12 @@ HYBRID = Qwen3_5TextConfig(
     linear_key_head_dim=8,
     linear_value_head_dim=8,
 )
-EXACT = {"SHARD_DTYPE": "float32", "SHARD_CACHE_TOKENS": "8192", "SHARD_MAX_BATCH_TOKENS": "6000"}
+EXACT = {
+    "SHARD_DTYPE": "float32",
+    "SHARD_FORWARD": "plain",
+    "SHARD_CACHE_TOKENS": "8192",
+    "SHARD_MAX_BATCH_TOKENS": "6000",
+}
 
 
 def stub(channel: grpc.aio.Channel) -> Any:
@@ -162,7 +167,7 @@ async def test_a_leader_that_is_killed_leaves_no_follower(
 async def test_a_model_whose_heads_do_not_divide_is_refused_at_start(
     tmp_path: Path, written: Any, started: Any
 ) -> None:
-    async with started(written(tmp_path / "tiny-llama", LLAMA), SHARD_NUM_SHARD="3") as process:
+    async with started(written(tmp_path / "tiny-llama", LLAMA), SHARD_NUM_SHARD="3", **EXACT) as process:
         _, errors = await asyncio.wait_for(process.communicate(), 120)
     assert process.returncode == 1
     line = errors.decode().splitlines()[-1]
