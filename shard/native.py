@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from shard.libraries import PART
+
 _POINTER = ctypes.pythonapi.PyCapsule_GetPointer
 _POINTER.restype = ctypes.c_void_p
 _POINTER.argtypes = (ctypes.py_object, ctypes.c_char_p)
@@ -46,14 +48,12 @@ def compile_module(
         CompileError: there is no C++ compiler, or the module does what cannot be compiled.
     """
     require_compiler()
-    part = path.with_suffix(f".{os.getpid()}.part")  # others may be at it, too
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=path.parent, suffix=PART) as folder:
             made = Path(folder) / path.name
             _compile(module, tuple(arguments), made, tuple(dynamic))
-            shutil.copyfile(made, part)
-        part.replace(path)
+            made.replace(path)
     except Exception as error:  # the compiler fails in as many ways as there are modules
         reason = str(error).strip().splitlines()[:1]
         raise CompileError(": ".join([type(error).__name__, *reason])) from error
@@ -69,7 +69,7 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], path: Path, dynamic:
     # Inference tensors cannot be traced. Sizes of 0 and 1 are special unless one is oblivious of them.
     with torch.inference_mode(False), torch.no_grad(), shapes.patch(backed_size_oblivious=True):
         exported = torch.export.export(module, arguments, dynamic_shapes=dynamic, strict=False)
-        with fresh_cache():
+        with fresh_cache(dir=str(path.parent)):
             aot_compile(exported.module(), arguments, options=_options(path))
 
 

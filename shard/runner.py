@@ -20,6 +20,7 @@ from shard.compiled_step import CompiledStep
 from shard.cuda_graph import CudaCapture
 from shard.forward import Forward, choose_forward
 from shard.kv_cache import Footprint, KVCache, LayerShape
+from shard.libraries import keep
 from shard.model import PagedModel, SamplingModel, UnsupportedModelError, probe
 from shard.native import NativeFunction
 from shard.plain_model import PlainModel
@@ -167,6 +168,7 @@ def _over_cache(
 def _install(model: PagedModel, library: Path, *, small: PagedModel, verify: Callable[[], None]) -> None:
     """Let `model` run compiled steps, once those over the cache of `small` are right."""
     function = NativeFunction(library)
+    keep(library)
     small.compiled = CompiledStep(function, small.cache)
     verify()
     model.compiled = CompiledStep(function, model.cache)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from shard.batch import Batch
 from shard.compilation import Compilation, RequiredError
 from shard.compiled_step import CompiledStep, library_of
 from shard.kv_cache import KVCache
+from shard.libraries import MOST_KEPT
 from shard.model import PagedModel, probe
 from shard.native import CompileError, NativeFunction
 from shard.runner import Runner, choose_runner
@@ -160,6 +162,21 @@ def test_a_library_that_is_there_is_used_from_the_start(checkpoint: Path, folder
     runner = run(load(checkpoint), folder, forward=forward)
     assert compiled(runner)
     assert runner.compilation is None
+
+
+def test_a_library_that_is_used_outlives_those_that_are_not(
+    checkpoint: Path, folder: Path, tmp_path: Path
+) -> None:
+    (library,) = folder.iterdir()
+    used = tmp_path / library.name
+    shutil.copyfile(library, used)
+    os.utime(used, times=(0, 0))
+    others = [tmp_path / f"other-{number}.so" for number in range(MOST_KEPT)]
+    for number, other in enumerate(others, start=1):
+        other.touch()
+        os.utime(other, times=(number, number))
+    assert compiled(run(load(checkpoint), tmp_path))
+    assert set(tmp_path.iterdir()) == {used, *others[1:]}
 
 
 def test_one_that_is_made_meanwhile_is_used_from_then_on(
