@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
+from collections.abc import Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,9 @@ import psutil
 import pytest
 from transformers import LlamaConfig, MambaConfig, Qwen3_5TextConfig
 
-from protos import generation_pb2, generation_pb2_grpc
+from grammar_service.compiler import compile_grammar
+from grammar_service.limits import Limits
+from protos import generation_pb2, generation_pb2_grpc, grammar_pb2
 from protos.channel import open_channel
 from shard.parallel import RankError, require_divisible
 
@@ -38,6 +43,18 @@ HYBRID = Qwen3_5TextConfig(
     linear_key_head_dim=8,
     linear_value_head_dim=8,
 )
+GRAMMARS = [
+    grammar_pb2.Grammar(
+        json_schema=json.dumps(
+            {
+                "type": "object",
+                "properties": {"colour": {"enum": ["red", "green"]}, "count": {"type": "integer"}},
+                "required": ["colour", "count"],
+            }
+        )
+    ),
+    grammar_pb2.Grammar(regex="(yes, of course|no, never), because [a-f]{3,9}[.]"),
+]
 EXACT = {
     "SHARD_DTYPE": "float32",
     "SHARD_FORWARD": "plain",
@@ -50,9 +67,9 @@ def stub(channel: grpc.aio.Channel) -> Any:
     return generation_pb2_grpc.GenerationServiceStub(channel)
 
 
-def request(prompt: str, *, tokens: int) -> generation_pb2.GenerateRequest:
+def request(prompt: str, *, tokens: int, **parameters: Any) -> generation_pb2.GenerateRequest:
     stopping = generation_pb2.Stopping(max_new_tokens=tokens)
-    return generation_pb2.GenerateRequest(inputs=prompt, stopping=stopping)
+    return generation_pb2.GenerateRequest(inputs=prompt, stopping=stopping, **parameters)
 
 
 async def info(channel: grpc.aio.Channel) -> generation_pb2.InfoReply:
@@ -62,13 +79,15 @@ async def info(channel: grpc.aio.Channel) -> generation_pb2.InfoReply:
     return reply
 
 
-async def answers(channel: grpc.aio.Channel, prompts: list[str], *, tokens: int) -> list[list[int]]:
-    """The tokens of the answers to all prompts at once."""
+async def answers(
+    channel: grpc.aio.Channel, requests: Iterable[generation_pb2.GenerateRequest]
+) -> list[list[int]]:
+    """The tokens of the answers to all requests at once."""
 
-    async def answer(prompt: str) -> list[int]:
-        return [event.token.id async for event in stub(channel).Generate(request(prompt, tokens=tokens))]
+    async def answer(asked: generation_pb2.GenerateRequest) -> list[int]:
+        return [event.token.id async for event in stub(channel).Generate(asked)]
 
-    return await asyncio.gather(*map(answer, prompts))
+    return await asyncio.gather(*map(answer, requests))
 
 
 def followers(process: asyncio.subprocess.Process) -> list[psutil.Process]:
@@ -94,7 +113,7 @@ async def test_two_ranks_answer_as_one_does_with_half_the_cache_each(
             open_channel(f"127.0.0.1:{port}") as channel,
         ):
             assert (await info(channel)).ranks == int(ranks)
-            given.append(await answers(channel, PROMPTS, tokens=20))
+            given.append(await answers(channel, [request(each, tokens=20) for each in PROMPTS]))
             others = followers(process)
             assert len(others) == int(ranks) - 1
             process.send_signal(signal.SIGTERM)
@@ -112,8 +131,43 @@ async def test_three_ranks_of_smollm2_answer_as_one_does(started: Any, port: int
         settings = EXACT | {"SHARD_NUM_SHARD": ranks, "SHARD_MAX_BATCH_TOKENS": "64"}
         async with started(None, port=port, **settings), open_channel(f"127.0.0.1:{port}") as channel:
             await info(channel)
-            given.append(await answers(channel, PROMPTS[:3], tokens=8))
+            given.append(await answers(channel, [request(each, tokens=8) for each in PROMPTS[:3]]))
     assert given[0] == given[1]
+
+
+async def test_two_ranks_with_drafts_give_the_constrained_answers_of_one_without(
+    tmp_path: Path, written: Any, started: Any, port: int
+) -> None:
+    model = written(tmp_path / "tiny-llama", LLAMA)
+    requests = list(constrained_requests())
+    given = []
+    for ranks, drafts in (("1", "false"), ("2", "true")):
+        settings = EXACT | {"SHARD_NUM_SHARD": ranks, "SHARD_DRAFTS": drafts}
+        async with (
+            started(model, port=port, **settings),
+            open_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            await info(channel)
+            given.append(await answers(channel, requests))
+            told = await stub(channel).Statistics(generation_pb2.StatisticsRequest())
+            assert (told.accepted_tokens > 50) == (drafts == "true")
+    assert given[0] == given[1]
+
+
+def constrained_requests() -> Iterator[generation_pb2.GenerateRequest]:
+    """Greedy and sampled ones beside one without a grammar; all read together, some long."""
+    yield request("free", tokens=30)
+    for number, grammar in enumerate(GRAMMARS):
+        compiled = compile_grammar(grammar, Limits())
+        samplings: tuple[dict[str, Any], ...] = ({}, {"do_sample": True, "seed": number, "temperature": 1.5})
+        for prompt, sampling in product(("x", "a longer prompt " * 20), samplings):
+            yield request(
+                prompt,
+                tokens=60,
+                automaton=compiled.automaton,
+                automaton_id=str(number),
+                sampling=generation_pb2.Sampling(**sampling),
+            )
 
 
 async def test_a_follower_that_is_killed_ends_the_shard_with_an_error_and_leaves_nothing(
