@@ -14,6 +14,7 @@ from rich.console import Console
 from launcher.address import Address, local_address
 from launcher.display import Display, Endpoints
 from launcher.interrupts import Interrupts
+from launcher.kinship import adopt_orphans
 from launcher.options import Device, Dtype, Options
 from launcher.preflight import PreflightError, check
 from launcher.service import guiderail
@@ -163,6 +164,7 @@ async def _supervise(options: Options, environment: Mapping[str, str]) -> Exit:
         shard=options.shard_address,
         grammar_service=options.grammar_address,
     )
+    adopt_orphans()
     interrupts = Interrupts()
     supervisor = Supervisor(
         guiderail(options, environment),

@@ -17,6 +17,8 @@ LAST_LINES = 20
 
 _LINE_END = re.compile(rb"\r\n|[\r\n]")
 _DRAIN_OUTPUT_SECONDS = 2.0
+_REAP_SECONDS = 5.0
+_REAP_INTERVAL_SECONDS = 0.01
 
 
 class Relay(Protocol):
@@ -67,11 +69,15 @@ class Process:
     async def wait(self) -> int:
         """Wait for the child's end, end what it left behind, read all it printed.
 
+        Once it returns, none of these is left; but where this process does not adopt orphans, those may take
+        another moment.
+
         Returns its exit code, or -N if signal N ended it.
         """
         code = await self._child.wait()
         self.kill()  # what is left behind would hold the output open
         self._gone = True
+        await _reaped(self.pid)
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._reading), _DRAIN_OUTPUT_SECONDS)
         return code
@@ -94,6 +100,15 @@ class Process:
         if not passing:
             self.last_lines.append(text)
         self._relay(text, passing=passing)
+
+
+async def _reaped(group: int) -> None:
+    """Wait until none of `group` is left that this process has adopted (see `kinship.adopt_orphans`)."""
+    with suppress(ChildProcessError, TimeoutError):  # there is none, or not any more
+        async with asyncio.timeout(_REAP_SECONDS):
+            while True:
+                if os.waitpid(-group, os.WNOHANG) == (0, 0):  # noqa: ASYNC222 # it does not wait
+                    await asyncio.sleep(_REAP_INTERVAL_SECONDS)
 
 
 @asynccontextmanager

@@ -8,24 +8,18 @@ launcher that is killed there.
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
-"""From linux/prctl.h: the signal that this process gets when the thread that created it ends."""
+from launcher.kinship import end_with_parent
 
 
 def main(arguments: list[str]) -> None:
     """Tie this process to the one numbered `arguments[0]` and execute `arguments[1:]`; does not return."""
     parent, command = int(arguments[0]), arguments[1:]
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-        if os.getppid() != parent:  # it ended before the request was made
-            sys.exit(1)
+    end_with_parent()
+    if os.getppid() != parent:  # it ended before the request was made
+        sys.exit(1)
     os.execv(command[0], command)
 
 

@@ -75,6 +75,10 @@ def main() -> None:
         _run(settings, place)
     except (AdapterError, CheckpointError, UnsupportedModelError, LimitError, RankError, ValueError) as error:
         sys.exit(f"shard: {error}")
+    # Nothing is left to be done. Taking torch and the model apart takes a second; and in a follower, threads
+    # that wake up meanwhile, as the tether does, abort the process or keep it from ending.
+    logging.shutdown()
+    os._exit(0)
 
 
 def _run(settings: Settings, place: Place) -> None:

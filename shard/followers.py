@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from time import monotonic
 from typing import NoReturn
 
 GRACE_SECONDS = 5.0
@@ -36,16 +37,30 @@ class Followers:
         for rank, process in enumerate(self._processes, start=1):
             threading.Thread(target=self._watch, args=(rank, process), daemon=True).start()
 
-    def close(self) -> None:
-        """Wait for their end, and make it if need be."""
+    def close(self, *, told: bool) -> None:
+        """Wait for their end, and make it if need be.
+
+        Args:
+            told: whether they know that it is over, and end by themselves.
+        """
         self._closing.set()
+        if told:
+            self._wait()
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
+        self._wait()
+        for rank, process in enumerate(self._processes, start=1):
+            if told and process.returncode != 0:
+                logger.warning("rank %d of %d did not end by itself", rank, self._size)
+        self._kill()
+
+    def _wait(self) -> None:
+        """Wait until all have ended, but no longer than `GRACE_SECONDS`."""
+        until = monotonic() + GRACE_SECONDS
         for process in self._processes:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(GRACE_SECONDS)
-        self._kill()
+                process.wait(max(0.0, until - monotonic()))
 
     def _start(self, rank: int, port: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         place = {

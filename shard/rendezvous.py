@@ -80,11 +80,11 @@ def _leading(size: int, *, device: torch.device, environment: Mapping[str, str])
         dist.destroy_process_group()
     except BaseException:
         lost = _lost(followers)
-        followers.close()
+        followers.close(told=False)
         if lost:
             leave(lost)
         raise
-    followers.close()
+    followers.close(told=True)
 
 
 def _lost(followers: Followers) -> str | None:

@@ -86,7 +86,7 @@ def test_an_interrupt_lets_a_running_request_finish_and_leaves_nothing(serve: Ca
     reader.join(timeout=60)
     assert len(events) == tokens
     assert '"finish_reason":"length"' in events[-1]
-    assert not left(processes)
+    assert not [process for process in processes if process.is_running()], "not even for a moment"
 
 
 def test_a_launcher_that_is_killed_leaves_nothing(serve: Callable[[], Any]) -> None:

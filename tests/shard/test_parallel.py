@@ -120,6 +120,7 @@ async def test_two_ranks_answer_as_one_does_with_half_the_cache_each(
             _, printed = await asyncio.wait_for(process.communicate(), 60)
             assert process.returncode == 0
             assert f"of {bytes_a_token // int(ranks)} bytes each" in printed.decode()
+            assert "did not end by itself" not in printed.decode()
             assert not left(others)
     assert given[0] == given[1]
     assert all(given[0])
