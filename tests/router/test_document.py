@@ -7,6 +7,7 @@ positive_data_acceptance`. (What a request may be is more than a schema says: fi
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,6 @@ async def test_every_answer_is_as_documented_and_none_is_a_server_error(
         output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
     assert b"No issues found" in output
+    selected = re.search(rb"(\d+) selected / (\d+) total", output)
+    assert selected, output.decode()
+    assert selected[1] == selected[2], "an operation was left out"
