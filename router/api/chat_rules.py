@@ -7,13 +7,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
-from router.api.chat_schema import ChatMessage, ChatRequest, FunctionDefinition, NamedChoice
+from router.api.chat_schema import (
+    AllowedChoice,
+    ChatMessage,
+    ChatRequest,
+    Choice,
+    FlatAllowedChoice,
+    FunctionDefinition,
+    NamedChoice,
+)
 from router.api.grammars import constraint
 from router.api.openai_rules import Limits, Rule, check, choice_rules, logprob_rules, to_generation
 from router.chat.conversation import Call, Message
 from router.chat.prompt import Prompt, write_prompt
 from router.chat.template import GIVEN
-from router.chat.tools import NO_PARAMETERS, Choices, NamedTool, Tool, ToolChoice, ToolUse, tool_use
+from router.chat.tools import (
+    NO_PARAMETERS,
+    AllowedTools,
+    Choices,
+    NamedTool,
+    Tool,
+    ToolChoice,
+    ToolUse,
+    tool_use,
+)
 from router.errors import RequestError
 from router.model import Model
 from router.request import GenerationRequest
@@ -110,9 +127,16 @@ def _tool_use(body: ChatRequest) -> ToolUse | None:
     return tool_use(tools, _choice(body.tool_choice), several=several)
 
 
-def _choice(choice: str | NamedChoice | None) -> ToolChoice:
-    if isinstance(choice, NamedChoice):
-        return NamedTool(name=choice.function.name)
+def _choice(choice: Choice | None) -> ToolChoice:
+    match choice:
+        case NamedChoice():
+            return NamedTool(name=choice.function.name)
+        case AllowedChoice(allowed_tools=allowed):
+            names = tuple(each.function.name for each in allowed.tools)
+            return AllowedTools(names=names, required=allowed.mode == "required")
+        case FlatAllowedChoice():
+            names = tuple(each.name for each in choice.tools)
+            return AllowedTools(names=names, required=choice.mode == "required")
     known: Choices | None = next((each for each in get_args(Choices) if each == (choice or "auto")), None)
     return known or NamedTool(name=choice or "")
 

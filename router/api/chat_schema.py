@@ -137,8 +137,51 @@ class NamedChoice(JsonObject):
     function: FunctionName
 
 
+Mode = Literal["auto", "required"]
+
+
+class AllowedTools(JsonObject):
+    """Some of the tools, and whether one of them must be called."""
+
+    mode: Mode
+    tools: list[NamedChoice] = Field(min_length=1)
+
+
+class AllowedChoice(JsonObject):
+    """The choice among some of the tools, as OpenAI's chats have it."""
+
+    type: Literal["allowed_tools"]
+    allowed_tools: AllowedTools
+
+
+class NamedFunction(JsonObject):
+    """A tool in the form of OpenAI's Responses."""
+
+    type: Literal["function"] | None = None
+    name: str
+
+
+class FlatAllowedChoice(JsonObject):
+    """The same as OpenAI's Responses have it."""
+
+    type: Literal["allowed_tools"]
+    mode: Mode
+    tools: list[NamedFunction] = Field(min_length=1)
+
+
+def _choice_type(value: Any) -> str:
+    """As `_json_type`."""
+    if not isinstance(value, dict) or value.get("type") != "allowed_tools":
+        return _json_type(value)
+    return "flat" if "mode" in value or "tools" in value else "allowed"
+
+
 Choice = Annotated[
-    Annotated[str, Tag("text")] | Annotated[NamedChoice, Tag("structure")], Discriminator(_json_type)
+    Annotated[str, Tag("text")]
+    | Annotated[NamedChoice, Tag("structure")]
+    | Annotated[AllowedChoice, Tag("allowed")]
+    | Annotated[FlatAllowedChoice, Tag("flat")],
+    Discriminator(_choice_type),
 ]
 
 
@@ -161,7 +204,8 @@ class ChatRequest(OpenAIParameters):
     """What the model may call."""
     tool_choice: Choice | None = Field(default=None, examples=["auto"])
     """`auto`: the model chooses between text and calls (this if left out). `none`: text. `required`: at least
-    one call. A function, by its name or as an object: one call of that."""
+    one call. A function, by its name or as an object: one call of that. `allowed_tools`: `auto` or `required`
+    with some of the tools; the model does not see the others."""
     parallel_tool_calls: bool | None = Field(default=None, examples=[True])
     """Whether an answer may have several calls (true). Some models never have."""
     tool_prompt: str | None = None
@@ -176,14 +220,14 @@ class ChatRequest(OpenAIParameters):
     modalities: list[Literal["text"]] | None = Field(default=None, examples=[None])
     """Text is the only one there is."""
     metadata: dict[str, Any] | None = Field(default=None, examples=[None])
-    """Not used."""
+    """Not used: it labels what OpenAI stores, and nothing is stored here."""
     store: bool | None = None
     """Not used: nothing is ever stored."""
     service_tier: str | None = None
-    """Not used."""
+    """Not used: all requests are served alike."""
     safety_identifier: str | None = None
-    """Not used."""
+    """Not used: it tells OpenAI who misuses its service, and changes no answer."""
     prompt_cache_key: str | None = None
     """Not used: prompts that begin alike share their beginning anyway."""
     prompt_cache_retention: str | None = None
-    """Not used."""
+    """Not used: the beginnings of prompts are kept for as long as there is room, and change no answer."""

@@ -49,9 +49,9 @@ class NamedSchema(JsonObject):
     """A JSON Schema with a name, as OpenAI's clients send it."""
 
     name: str | None = None
-    """Not used."""
+    """Not used: the model does not see it."""
     description: str | None = None
-    """Not used."""
+    """Not used: the model does not see it. What it is to know belongs into the prompt."""
     schema_: dict[str, Any] | bool = Field(alias="schema", examples=[A_SCHEMA])
     """The JSON Schema."""
     strict: bool | None = None

@@ -21,7 +21,7 @@ class StreamOptions(JsonObject):
     include_usage: bool | None = None
     """Whether there is one more event with the usage."""
     include_obfuscation: bool | None = None
-    """Not used."""
+    """Not used: events are never padded. Padding is no part of the answer, and clients skip it."""
 
 
 class OpenAIParameters(Constraints):
@@ -69,7 +69,7 @@ class OpenAIParameters(Constraints):
     stream_options: StreamOptions | None = None
     """Only with `stream`."""
     user: str | None = None
-    """Not used."""
+    """Not used: it tells OpenAI whose request it is, and changes no answer."""
 
 
 class Usage(Body):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from router.api.body import Body, JsonObject, Strings
@@ -61,6 +59,17 @@ class GenerateParameters(JsonObject):
     """The LoRA adapter to generate with, by the name that it was given at start."""
 
 
+class HostedOptions(JsonObject):
+    """What callers of Hugging Face's hosted models ask of the machines there. None changes an answer."""
+
+    use_cache: bool | None = None
+    """Not used: no answer is kept, so that none is an older request's."""
+    wait_for_model: bool | None = None
+    """Not used: the model is loaded before any request is taken."""
+    use_gpu: bool | None = None
+    """Not used: the model runs where it was loaded."""
+
+
 class GenerateRequest(JsonObject):
     """The body of POST /generate and POST /generate_stream."""
 
@@ -70,7 +79,7 @@ class GenerateRequest(JsonObject):
     """How to answer it."""
     model: str | None = None
     """Not used: one model is served. Clients send it."""
-    options: dict[str, Any] | None = Field(default=None, examples=[None])
+    options: HostedOptions | None = Field(default=None, examples=[None])
     """Not used; callers of Hugging Face's hosted models send it."""
     stream: bool | None = None
     """May say what the route says: true on /generate_stream, false on /generate."""

@@ -53,7 +53,18 @@ class NamedTool:
 
 
 Choices = Literal["auto", "none", "required"]
-ToolChoice: TypeAlias = Choices | NamedTool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedTools:
+    """The choice among some of the tools."""
+
+    names: tuple[str, ...]
+    required: bool
+    """Whether one of them must be called."""
+
+
+ToolChoice: TypeAlias = Choices | NamedTool | AllowedTools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +82,26 @@ def tool_use(tools: Sequence[Tool], choice: ToolChoice, *, several: bool) -> Too
     once.
 
     Raises:
-        RequestError: two tools have one name, or the one that is to be called is not there.
+        RequestError: two tools have one name, or one that is chosen is not there.
     """
     names = [tool.name for tool in tools]
     repeated = next((name for index, name in enumerate(names) if name in names[:index]), None)
     if repeated is not None:
         raise RequestError.tool(f"Two tools have the name {repeated}")
     if isinstance(choice, NamedTool):
-        chosen = tuple(tool for tool in tools if tool.name == choice.name)
-        if not chosen:
-            raise RequestError.tool(f"Tool with name {choice.name} not found")
-        return ToolUse(tools=chosen, required=True, several=False)
+        return ToolUse(tools=_chosen(tools, [choice.name]), required=True, several=False)
+    if isinstance(choice, AllowedTools):
+        return ToolUse(tools=_chosen(tools, choice.names), required=choice.required, several=several)
     if choice == "required" and not tools:
         raise RequestError.tool("A tool is required, but there are none")
     if choice == "none" or not tools:
         return None
     return ToolUse(tools=tuple(tools), required=choice == "required", several=several)
+
+
+def _chosen(tools: Sequence[Tool], names: Sequence[str]) -> tuple[Tool, ...]:
+    known = {tool.name for tool in tools}
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        raise RequestError.tool(f"Tool with name {missing} not found")
+    return tuple(tool for tool in tools if tool.name in names)

@@ -292,6 +292,13 @@ async def test_only_reasoning_is_no_content(client: httpx.AsyncClient, services:
     assert await message(client, ASKED) == (told, "length")
 
 
+ONLY_TIME = {"type": "function", "function": {"name": "get_time"}}
+
+
+def allowed(mode: str, *tools: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
 @pytest.mark.parametrize(
     ("choice", "names", "at_least_one", "once"),
     [
@@ -301,6 +308,24 @@ async def test_only_reasoning_is_no_content(client: httpx.AsyncClient, services:
         ("get_time", ["get_time"], True, True),
         ({"type": "function", "function": {"name": "get_time"}}, ["get_time"], True, True),
         ({"function": {"name": "get_time"}}, ["get_time"], True, True),
+        (allowed("auto", ONLY_TIME), ["get_time"], False, False),
+        (allowed("required", ONLY_TIME), ["get_time"], True, False),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"name": "get_time"}]},
+            ["get_time"],
+            False,
+            False,
+        ),
+        (
+            {
+                "type": "allowed_tools",
+                "mode": "required",
+                "tools": [{"type": "function", "name": "get_time"}],
+            },
+            ["get_time"],
+            True,
+            False,
+        ),
     ],
 )
 async def test_the_choice_of_tools_is_a_grammar(
@@ -317,6 +342,7 @@ async def test_the_choice_of_tools_is_a_grammar(
     assert (tagged.at_least_one, tagged.stop_after_first) == (at_least_one, once)
     for name in names:
         assert f'"name": "{name}"' in services.shard.requests[0].inputs
+    assert services.shard.requests[0].inputs.count('"name": "get_') == len(names)
 
 
 async def test_calls_need_not_be_several(client: httpx.AsyncClient, services: Services) -> None:
@@ -449,6 +475,18 @@ async def test_a_grammar_begins_behind_the_reasoning(client: httpx.AsyncClient, 
         ({"tools": [], "response_format": {"type": "json_object"}}, "tool_error", "mutually exclusive"),
         ({"tools": [WEATHER], "tool_choice": "nope"}, "tool_error", "Tool with name nope not found"),
         ({"tool_choice": "required"}, "tool_error", "A tool is required, but there are none"),
+        (
+            {"tools": [WEATHER], "tool_choice": allowed("auto", ONLY_TIME)},
+            "tool_error",
+            "Tool with name get_time not found",
+        ),
+        ({"tools": [WEATHER], "tool_choice": allowed("auto")}, "validation", "allowed_tools.tools"),
+        ({"tools": [WEATHER], "tool_choice": allowed("none", ONLY_TIME)}, "validation", "allowed_tools.mode"),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "custom", "custom": {"name": "a"}}},
+            "validation",
+            "tool_choice",
+        ),
         ({"tools": [TIME, TIME]}, "tool_error", "Two tools have the name get_time"),
         (
             {"tools": [{"function": {"name": "a", "parameters": {"type": "string"}}}]},

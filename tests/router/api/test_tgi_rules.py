@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
+from pydantic import ValidationError
 
 from router.api.tgi_rules import Limits, to_generation
 from router.api.tgi_schema import GenerateParameters, GenerateRequest
@@ -201,3 +202,10 @@ def test_every_supported_parameter_is_handed_on() -> None:
         adapter_id="poems",
         complete="required",
     )
+
+
+def test_options_of_hosted_models_change_nothing_and_others_are_refused_by_name() -> None:
+    options = {"use_cache": False, "wait_for_model": True, "use_gpu": None}
+    assert read(options=options) == read()
+    with pytest.raises(ValidationError, match="unknown field `compress`"):
+        read(options={"compress": True})

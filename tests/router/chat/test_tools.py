@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.chat.tools import NO_PARAMETERS, NamedTool, Tool, ToolChoice, ToolUse, tool_use
+from router.chat.tools import NO_PARAMETERS, AllowedTools, NamedTool, Tool, ToolChoice, ToolUse, tool_use
 from router.errors import RequestError
 
 A, B = (Tool(name=name, description=None, parameters=NO_PARAMETERS, strict=None) for name in "ab")
@@ -17,6 +17,8 @@ A, B = (Tool(name=name, description=None, parameters=NO_PARAMETERS, strict=None)
         ("required", ToolUse(tools=(A, B), required=True, several=True)),
         ("none", None),
         (NamedTool(name="b"), ToolUse(tools=(B,), required=True, several=False)),
+        (AllowedTools(names=("b",), required=False), ToolUse(tools=(B,), required=False, several=True)),
+        (AllowedTools(names=("b", "a"), required=True), ToolUse(tools=(A, B), required=True, several=True)),
     ],
 )
 def test_a_choice_says_what_may_be_called(choice: ToolChoice, use: ToolUse | None) -> None:
@@ -33,6 +35,7 @@ def test_without_tools_there_is_nothing_to_choose_from() -> None:
     [
         ([A, B], NamedTool(name="c"), "Tool with name c not found"),
         ([], NamedTool(name="c"), "Tool with name c not found"),
+        ([A, B], AllowedTools(names=("a", "c"), required=False), "Tool with name c not found"),
         ([], "required", "A tool is required, but there are none"),
         ([A, B, A], "none", "Two tools have the name a"),
     ],
