@@ -13,7 +13,7 @@ from shard.reach import Reach, most_bytes
 from shard.shortcut import find_shortcut
 from shard.trie import Index
 from shard.vocabulary import Vocabulary
-from shard.walk import Walk
+from shard.walk import Visits, Walk
 
 Mask = NDArray[np.int32]
 """(ceil(size / 32),), read-only: bit i of word w, counted from the least significant, says whether token
@@ -80,24 +80,28 @@ class Grammar:
             self._only[state] = int(allowed.argmax()) if allowed.sum() == 1 else None
         return self._only[state]
 
-    def survey(self, configuration: Configuration) -> tuple[Mask, int]:
-        """Compute the tokens that are allowed in a configuration, and how far they may lead from the end.
+    def visits(self, configuration: Configuration) -> Visits:
+        """What a walk of the vocabulary from a configuration finds: what the masks are read from."""
+        return self._walk.visits(configuration)
 
-        That is the most tokens that the answer may need after one of them, if every byte took a token.
+    def mask(self, configuration: Configuration, visits: Visits) -> Mask:
+        """The tokens that are allowed in a configuration, from where `visits` began.
 
         Raises:
             GenerationError: none are allowed.
         """
-        vocabulary = self._vocabulary
-        visits = self._walk.visits(configuration)
         begins, ends = self._walk.ranges(visits)
         may_end = self.automaton.ends(configuration)
         if not len(begins) and not may_end:
             raise GenerationError(self._dead_end(configuration))
         allowed = self._allowed(begins, ends)
         if may_end:
-            allowed[list(vocabulary.eos_ids)] = True
-        return _packed(allowed), most_bytes(configuration, visits, self.needs, vocabulary)
+            allowed[list(self._vocabulary.eos_ids)] = True
+        return _packed(allowed)
+
+    def most_bytes(self, configuration: Configuration, visits: Visits) -> int:
+        """As `Reach.most`, if every byte took a token of its own: never less, but found sooner."""
+        return most_bytes(configuration, visits, self.needs, self._vocabulary)
 
     def look_for_shortcut(self) -> None:
         """Let `needs` know, from now on, of an answer of fewer tokens than the one with the fewest bytes."""
@@ -107,7 +111,7 @@ class Grammar:
 
     def reach(self, configuration: Configuration) -> Reach:
         """How many tokens the answer needs after each one that is allowed."""
-        return Reach(configuration, self._walk.visits(configuration), self.needs, self._vocabulary)
+        return Reach(configuration, self.visits(configuration), self.needs, self._vocabulary)
 
     def mask_within(self, configuration: Configuration, reach: Reach, limit: int) -> Mask:
         """The tokens that are allowed and after which the answer needs at most `limit` more.

@@ -14,16 +14,18 @@ from protos.automaton import Configuration
 from shard.counters import Counters
 from shard.deadline import Budget, Deadline, choose_deadline
 from shard.grammar import Grammar, Mask
+from shard.needs import NEVER
 from shard.reach import Reach
 from shard.vocabulary import Vocabulary
 
 
 @dataclass
 class _Row:
-    """What is known of one configuration; what only answers near their end ask for, once one has."""
+    """What is known of one configuration: the mask, and what only answers with a deadline ask for."""
 
     mask: Mask
-    most_bytes: int
+    most_bytes: int = NEVER
+    """`Reach.most` is at most that; where no answer with a deadline came first, nothing is known."""
     reach: Reach | None = None
 
 
@@ -79,8 +81,8 @@ class GrammarMasks:
         return Constraint(self, grammar, deadline)
 
     def mask(self, grammar: Grammar, configuration: Configuration, deadline: Deadline | None) -> Mask:
-        """The mask of a configuration of one of the grammars. Raises what `Grammar.survey` raises."""
-        row = self._row(grammar, configuration)
+        """The mask of a configuration of one of the grammars. Raises what `Grammar.mask` raises."""
+        row = self._row(grammar, configuration, deadline)
         if deadline is None or row.most_bytes <= deadline.limit:
             return row.mask
         if row.reach is None or row.reach.version != grammar.needs.version:
@@ -91,7 +93,7 @@ class GrammarMasks:
             return row.mask
         return grammar.mask_within(configuration, row.reach, deadline.limit)
 
-    def _row(self, grammar: Grammar, configuration: Configuration) -> _Row:
+    def _row(self, grammar: Grammar, configuration: Configuration, deadline: Deadline | None) -> _Row:
         key = (grammar.number, configuration)
         row = self._rows.get(key)
         if row is not None:
@@ -99,7 +101,10 @@ class GrammarMasks:
             self._counters.mask_hits += 1
             return row
         began = perf_counter()
-        row = self._rows[key] = _Row(*grammar.survey(configuration))
+        visits = grammar.visits(configuration)
+        row = self._rows[key] = _Row(grammar.mask(configuration, visits))
+        if deadline is not None:
+            row.most_bytes = grammar.most_bytes(configuration, visits)
         if len(self._rows) > self._max_rows:
             self._rows.popitem(last=False)
         self._counters.mask_first_visits += 1

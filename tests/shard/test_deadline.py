@@ -304,6 +304,14 @@ def test_without_a_budget_or_with_one_that_is_too_small_nothing_is_held_back() -
         assert 1 + ord("b") in allowed(constraint.mask())
 
 
+def test_an_answer_ends_in_time_where_one_without_a_budget_has_been_before() -> None:
+    answers = answers_to(grammar_pb2.Grammar(regex="a|b{4}"))
+
+    assert 1 + ord("b") in allowed(answers.constraint(None).mask())
+    assert 1 + ord("b") not in allowed(answers.constraint(Budget(tokens=4)).mask())
+    assert 1 + ord("b") in allowed(answers.constraint(Budget(tokens=5)).mask())
+
+
 def test_an_answer_in_fewer_tokens_is_found_though_it_has_more_bytes() -> None:
     grammar = grammar_pb2.Grammar(choice=grammar_pb2.Choice(values=["xyz", "a longer one", "another"]))
     answers = answers_to(grammar, b"a longer", b" one", b"anoth")
