@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from protos.automaton import DEAD, Automaton
 from protos.endings import Endings
 
-_MANY = 64
-"""From so many calls at a time on, numpy sorts out those that are of no use."""
+_WIDE = 256
+"""From so many pairs at a time on, numpy sorts out those that lead to nothing new."""
 _CHUNK = 1 << 16
 """So many endings at a time are compared with the transitions of their states."""
 _READABLE = sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127))
@@ -37,7 +37,8 @@ class _Search:
     returns to).
 
     Pairs are found in the order of their bytes, so the first time is the best. When an ending of a callee is
-    found, the calls of it become steps of so many bytes, from their callers to where they return. What was
+    found, the calls of it become steps of so many bytes, from their callers to where they return: those that
+    one byte does not lead to as well, as from one character of a string to the next. What was
     found of a pair is one transition and what was found of where that leads; so whoever follows these
     transitions needs no more bytes, and no more rows, than the table says.
 
@@ -68,7 +69,7 @@ class _Search:
         self._chosen: list[int] = []
         """The pairs in the order in which they are found; and of each its transition."""
         self._at_return: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        """Of states that calls return to: what is found, (pair, bytes)."""
+        """Of states that steps may lead to: what is found, (pair, bytes)."""
         self._steps: dict[int, list[tuple[int, int, int, int]]] = {}
         """Of such states: (caller, bytes, rows, transition) of the calls that return to it."""
         self._stepped: set[tuple[int, int]] = set()
@@ -76,7 +77,7 @@ class _Search:
         """Per number of bytes: (pair, rows, transition) of what ends so, unless found before."""
         self._called = self._callers()
         self._pending = self._known_endings(known)
-        """Per number of bytes: (state, label, rows) of the endings known of states that are called."""
+        """Per number of bytes: (pair, rows) of the endings known of states that are called."""
 
     def endings(self) -> Endings:
         """The endings of the states searched for."""
@@ -97,14 +98,14 @@ class _Search:
                     self._chosen.append(move)
             level = pairs[levels[-1] :]
             levels.append(len(pairs))
-            for entry, label, depth in self._pending.pop(length, ()):
-                self._return(self._called[entry], label, length + 1, depth + 1)
-            self._go_back(level, length)
+            for pair, depth in self._pending.pop(length, ()):
+                self._return(self._called[pair], length + 1, depth + 1)
+            self._go_back(level if len(level) < _WIDE else self._of_use(level), length)
         return self._tabled(np.repeat(np.arange(len(levels) - 1), np.diff(levels)))
 
     def _go_back(self, level: list[int], length: int) -> None:
         """Find what a byte more leads to the pairs of a level; and step where these were called."""
-        first, sources = self._sources
+        first, sources = self._source_lists
         depths, states, is_returned_to = self._depths, self._states, self._is_returned_to
         pairs, chosen, at_return = self._pairs, self._chosen, self._at_return
         for pair in level:
@@ -120,8 +121,21 @@ class _Search:
                 at_return[state].append((pair, length))
                 if state in self._steps:
                     self._step(pair, length)
-            if state in self._called and pair != state:
-                self._return(self._called[state], pair // states, length + 1, depths[pair] + 1)
+            if pair in self._called:
+                self._return(self._called[pair], length + 1, depths[pair] + 1)
+
+    def _of_use(self, level: list[int]) -> list[int]:
+        """The pairs of a level that may lead to others than those of the level itself, in their order."""
+        pairs = np.array(level, dtype=np.int64)
+        states = pairs % self._states
+        first, sources = self._sources
+        counts = first[states + 1] - first[states]
+        places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - first[states], counts)
+        of_pair = np.repeat(np.arange(len(pairs)), counts)
+        new = ~np.isin((pairs - states)[of_pair] + sources[places], pairs)
+        useful = np.array(self._is_returned_to)[states] | np.isin(pairs, [*self._called])
+        useful[of_pair[new]] = True
+        return pairs[useful].tolist()
 
     def _at_once(self) -> dict[int, tuple[list[int], list[int]]]:
         """By the number of bytes, the pairs that end without going anywhere, and their transitions."""
@@ -138,35 +152,50 @@ class _Search:
         return self._origins[inside], self._moves[inside]
 
     @cached_property
-    def _sources(self) -> tuple[list[int], list[int]]:
-        """States that lead to others, those to state s from the first list's s-th number on."""
+    def _sources(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """States that lead to others, those to state s from the first array's s-th number on."""
         origins, targets = self._plain
         order = np.argsort(targets, kind="stable")
-        first = np.searchsorted(targets[order], np.arange(self._states + 1))
-        return first.tolist(), origins[order].tolist()
+        return np.searchsorted(targets[order], np.arange(self._states + 1)), origins[order]
+
+    @cached_property
+    def _source_lists(self) -> tuple[list[int], list[int]]:
+        first, sources = self._sources
+        return first.tolist(), sources.tolist()
 
     @cached_property
     def _is_returned_to(self) -> list[bool]:
         returned_to = np.zeros(self._states, dtype=np.bool_)
-        returned_to[self._returns] = True
+        for callers in self._called.values():
+            returned_to[callers[:, 1]] = True
         return returned_to.tolist()
 
     def _callers(self) -> dict[int, NDArray[np.int64]]:
-        """By the state that is called, (calls, 3): caller, row, transition."""
+        """By the pair of a state that is called and a label, the calls of use: (calls, 3): caller, where it
+        returns to, transition."""
         calling = self._moves < DEAD
-        moves = self._moves[calling]
-        entries = self._automaton.call_entries[-moves - 1]
-        order = np.argsort(entries, kind="stable")
-        callers = np.column_stack([self._origins[calling], self._automaton.call_rows[-moves - 1], moves])[
-            order
-        ]
-        called, first = np.unique(entries[order], return_index=True)
-        bounds = pairwise([*first.tolist(), len(callers)])
-        return {entry: callers[low:high] for entry, (low, high) in zip(called.tolist(), bounds, strict=True)}
+        callers, moves = self._origins[calling], self._moves[calling]
+        rows, entries = self._automaton.call_rows[-moves - 1], self._automaton.call_entries[-moves - 1]
+        is_row = np.zeros(len(self._returns) + 1, dtype=np.bool_)
+        is_row[self._automaton.call_rows] = is_row[-1] = True
+        begins = np.flatnonzero(is_row)  # of all rows, which lie side by side
+        widths = np.diff(begins)[np.searchsorted(begins, rows)]
+        labels = np.arange(1, widths.sum() + 1) - np.repeat(np.cumsum(widths) - widths, widths)
+        of_call = np.repeat(np.arange(len(moves)), widths)
+        callers, moves, called = callers[of_call], moves[of_call], labels * self._states + entries[of_call]
+        targets = self._returns[rows[of_call] + labels - 1]
+        steps = callers * self._states + targets
+        at_once = self._single[np.searchsorted(self._single[:-1], steps)] == steps
+        useful = np.flatnonzero((targets != DEAD) & (targets != callers) & ~at_once)
+        useful = useful[np.argsort(called[useful], kind="stable")]
+        pairs, first = np.unique(called[useful], return_index=True)
+        calls = np.column_stack([callers[useful], targets[useful], moves[useful]])
+        bounds = pairwise([*first.tolist(), len(calls)])
+        return {pair: calls[low:high] for pair, (low, high) in zip(pairs.tolist(), bounds, strict=True)}
 
-    def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int, int]]]:
-        pending: defaultdict[int, list[tuple[int, int, int]]] = defaultdict(list)
-        for entry in self._called:
+    def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int]]]:
+        pending: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for entry in {pair % self._states for pair in self._called}:
             if entry < self._begun:
                 of_entry = slice(int(known.first[entry]), int(known.first[entry + 1]))
                 for label, length, depth in zip(
@@ -175,8 +204,9 @@ class _Search:
                     known.depths[of_entry].tolist(),
                     strict=True,
                 ):
-                    if label:
-                        pending[length].append((entry, label, depth))
+                    pair = label * self._states + entry
+                    if pair in self._called:
+                        pending[length].append((pair, depth))
         return pending
 
     def _step(self, pair: int, length: int) -> None:
@@ -186,26 +216,16 @@ class _Search:
             depth = max(high, self._depths[pair])
             self._waiting[length + more].append((pair - state + caller, depth, move))
 
-    def _return(self, callers: NDArray[np.int64], label: int, length: int, depth: int) -> None:
-        """Let the callers of a state step to where it returns with a label, in so many bytes and rows."""
-        if len(callers) > _MANY:
-            callers = self._useful(callers, label)
-        targets = self._returns[callers[:, 1] + label - 1].tolist()
-        for (caller, _, move), target in zip(callers.tolist(), targets, strict=True):
-            if target in (DEAD, caller) or (caller, target) in self._stepped:
+    def _return(self, calls: NDArray[np.int64], length: int, depth: int) -> None:
+        """Let the callers of a state step to where it returns, in so many bytes and rows."""
+        for caller, target, move in calls.tolist():
+            if (caller, target) in self._stepped:
                 continue
             self._stepped.add((caller, target))
             self._steps.setdefault(target, []).append((caller, length, depth, move))
             for pair, more in self._at_return.get(target, ()):
                 high = max(depth, self._depths[pair])
                 self._waiting[length + more].append((pair - target + caller, high, move))
-
-    def _useful(self, callers: NDArray[np.int64], label: int) -> NDArray[np.int64]:
-        """Those that could not have got to where the call returns in one byte."""
-        targets = self._returns[callers[:, 1] + label - 1]
-        steps = callers[:, 0] * self._states + targets
-        known = self._single[np.searchsorted(self._single[:-1], steps)] == steps
-        return np.compress(~known, callers, axis=0)
 
     @cached_property
     def _single(self) -> NDArray[np.int64]:

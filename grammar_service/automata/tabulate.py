@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +154,15 @@ def tabulate(construction: Determinisation, basis: Tables | None = None) -> Tabl
     )
 
 
+class _Returns(NamedTuple):
+    """Where the calls of some states of a block return to."""
+
+    same: NDArray[np.int64]
+    """(states,): the number of each one's row, counted from the first."""
+    rows: NDArray[np.int64]
+    """(rows,): where the rows are."""
+
+
 class _Filling:
     """Fills the tables, most general first."""
 
@@ -234,22 +244,30 @@ class _Filling:
         targets = block.targets
         for low, high, column in block.plain:
             self.table[states, self._columns(low, high)] = targets[:, column][:, None]
-        alike: dict[tuple[int, tuple[int, ...]], tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
+        alike: dict[tuple[int, tuple[int, ...]], _Returns] = {}
+        numbers: dict[tuple[int, int], NDArray[np.int64]] = {}
         for call in block.calls:
             columns = tuple([call.columns[procedure] for label in call.callee.labels for procedure in label])
-            rows = targets[call.members][:, columns]
             kind = (id(call.members), columns)
-            if kind not in alike:  # members that return alike make the same call
-                same = row_numbers(rows)
-                alike[kind] = (same, np.unique(same, return_index=True)[1])
-            same, first = alike[kind]
-            self.call_entries.append(np.full(len(first), call.entry))
-            self.call_rows.append(self._rows + np.arange(len(first)) * len(columns))
-            self.returns.append(rows[first].reshape(-1))
-            numbers = self._calls + same
-            self._calls += len(first)
-            self._rows += len(first) * len(columns)
-            self.table[block.first + call.members, self._columns(call.low, call.high)] = -1 - numbers[:, None]
+            if kind not in alike:
+                alike[kind] = self._returns(targets[call.members][:, columns])
+            returns = alike[kind]
+            of_call = (id(returns), call.entry)
+            if of_call not in numbers:
+                self.call_entries.append(np.full(len(returns.rows), call.entry))
+                self.call_rows.append(returns.rows)
+                numbers[of_call] = -1 - (self._calls + returns.same)[:, None]
+                self._calls += len(returns.rows)
+            self.table[block.first + call.members, self._columns(call.low, call.high)] = numbers[of_call]
+
+    def _returns(self, targets: NDArray[np.int64]) -> _Returns:
+        """The rows of calls that return to (members, labels) targets: members that return alike share one."""
+        same = row_numbers(targets)
+        first = np.unique(same, return_index=True)[1]
+        rows = self._rows + np.arange(len(first)) * targets.shape[1]
+        self.returns.append(targets[first].reshape(-1))
+        self._rows += targets[first].size
+        return _Returns(same, rows)
 
     def _fill_borders(self) -> None:
         """Let states that begin a block go on as it does, and its accepting states as what comes after it."""
