@@ -51,7 +51,7 @@ def determinise(
     """
     construction = _construction(speller, basis)
     first = construction.run(start, final)
-    tables = tabulate(construction, basis.tables if basis else None).without_unused()
+    tables = tabulate(construction, basis.tables if basis else None, trimmed=True)
     automaton = tables.automaton(
         first - (construction.count - len(tables.transitions)),
         max_states=speller.program.max_states,

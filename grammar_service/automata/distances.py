@@ -135,7 +135,8 @@ class _Search:
         new = ~np.isin((pairs - states)[of_pair] + sources[places], pairs)
         useful = np.array(self._is_returned_to)[states] | np.isin(pairs, [*self._called])
         useful[of_pair[new]] = True
-        return pairs[useful].tolist()
+        kept: list[int] = pairs[useful].tolist()
+        return kept
 
     def _at_once(self) -> dict[int, tuple[list[int], list[int]]]:
         """By the number of bytes, the pairs that end without going anywhere, and their transitions."""
@@ -175,23 +176,36 @@ class _Search:
         returns to, transition."""
         calling = self._moves < DEAD
         callers, moves = self._origins[calling], self._moves[calling]
-        rows, entries = self._automaton.call_rows[-moves - 1], self._automaton.call_entries[-moves - 1]
+        rows = self._automaton.call_rows[-moves - 1]
         is_row = np.zeros(len(self._returns) + 1, dtype=np.bool_)
         is_row[self._automaton.call_rows] = is_row[-1] = True
         begins = np.flatnonzero(is_row)  # of all rows, which lie side by side
-        widths = np.diff(begins)[np.searchsorted(begins, rows)]
+        width = np.zeros(len(self._returns), dtype=np.int64)
+        width[begins[:-1]] = np.diff(begins)
+        # Of the calls in a long string none is of use, and one look is enough to tell.
+        fit = np.flatnonzero((width[rows] > 1) | self._leads_on(callers, self._returns[rows]))
+        callers, rows, moves, widths = callers[fit], rows[fit], moves[fit], width[rows[fit]]
         labels = np.arange(1, widths.sum() + 1) - np.repeat(np.cumsum(widths) - widths, widths)
         of_call = np.repeat(np.arange(len(moves)), widths)
-        callers, moves, called = callers[of_call], moves[of_call], labels * self._states + entries[of_call]
+        callers, moves = callers[of_call], moves[of_call]
+        called = labels * self._states + self._automaton.call_entries[-moves - 1]
         targets = self._returns[rows[of_call] + labels - 1]
-        steps = callers * self._states + targets
-        at_once = self._single[np.searchsorted(self._single[:-1], steps)] == steps
-        useful = np.flatnonzero((targets != DEAD) & (targets != callers) & ~at_once)
+        useful = np.flatnonzero(self._leads_on(callers, targets))
+        steps = callers[useful] * self._states + targets[useful]
+        useful = useful[self._single[np.searchsorted(self._single[:-1], steps)] != steps]
         useful = useful[np.argsort(called[useful], kind="stable")]
         pairs, first = np.unique(called[useful], return_index=True)
         calls = np.column_stack([callers[useful], targets[useful], moves[useful]])
         bounds = pairwise([*first.tolist(), len(calls)])
         return {pair: calls[low:high] for pair, (low, high) in zip(pairs.tolist(), bounds, strict=True)}
+
+    def _leads_on(self, callers: NDArray[np.int64], targets: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Whether a call leads somewhere, and neither the first nor the last plain transition leads there."""
+        origins, plain = self._plain
+        bounds = np.zeros((2, self._states), dtype=np.int32)
+        bounds[0, origins[::-1]], bounds[1, origins] = plain[::-1], plain  # the last one written stays
+        elsewhere = (targets != bounds[0, callers]) & (targets != bounds[1, callers])
+        return np.asarray(elsewhere & (targets != DEAD) & (targets != callers))
 
     def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int]]]:
         pending: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)

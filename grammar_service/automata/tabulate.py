@@ -39,53 +39,6 @@ class Tables:
     basis: Tables | None
     """The tables that these go on from, if any: their states, calls and rows come first."""
 
-    def without_unused(self) -> Tables:
-        """The same language without the states of the bases that nothing reaches."""
-        basis, kept = self.basis, self.basis
-        if basis is None:
-            return self
-        # Only calls lead there: the states of a procedure lead to one another.
-        reached = max(_last_below(targets, len(basis.transitions)) for targets in self._fresh_calls())
-        while kept is not None and reached < (len(kept.basis.transitions) if kept.basis else 1):
-            kept = kept.basis
-        return self if kept is basis else self._without(basis, kept)
-
-    def _fresh_calls(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        assert self.basis is not None
-        return self.call_entries[len(self.basis.call_entries) :], self.returns[len(self.basis.returns) :]
-
-    def _without(self, basis: Tables, kept: Tables | None) -> Tables:
-        """Drop what `basis` has more than `kept`."""
-        states, all_states = (len(kept.transitions) if kept else 1), len(basis.transitions)
-        calls, all_calls = (len(kept.call_entries) if kept else 0), len(basis.call_entries)
-        rows, all_rows = (len(kept.returns) if kept else 0), len(basis.returns)
-
-        def renumbered(targets: NDArray[np.int32]) -> NDArray[np.int32]:
-            changed = targets.copy()
-            kinds = [
-                ((targets >= all_states) & (targets < RETURNS), states - all_states),
-                ((targets > SPACES) & (targets < -all_calls), all_calls - calls),
-                (targets <= SPACES, all_states - states),
-            ]
-            for kind, change in kinds:
-                np.add(changed, np.int32(change), out=changed, where=kind)
-            return changed
-
-        fresh = renumbered(self.transitions[all_states:])
-        entries, returns = self._fresh_calls()
-        return Tables(
-            cuts=self.cuts,
-            transitions=np.concatenate([self.transitions[:states], fresh]),
-            accepting=np.concatenate([self.accepting[:states], self.accepting[all_states:]]),
-            call_entries=np.concatenate([self.call_entries[:calls], renumbered(entries)]),
-            call_rows=np.concatenate(
-                [self.call_rows[:calls], self.call_rows[all_calls:] - np.int32(all_rows - rows)]
-            ),
-            returns=np.concatenate([self.returns[:rows], renumbered(returns)]),
-            labels=self.labels,
-            basis=kept,
-        )
-
     def automaton(self, start: int, *, max_states: int, max_depth: int) -> Automaton:
         """The automaton that begins in `start`.
 
@@ -95,22 +48,19 @@ class Tables:
         Raises:
             TooManyStatesError: it would have more than `max_states`.
         """
-        spaces = self.transitions <= SPACES
-        spaced = np.unique(SPACES - self.transitions[spaces])
         count = len(self.transitions)
+        columns = np.ascontiguousarray(self.transitions.T)  # passes over the cells are what takes time
+        spaces = np.flatnonzero(np.isin(self.cuts, _WHITESPACE))
+        spaced = self._count_spaces(columns, spaces)
         total = count + len(spaced) * MAX_WHITESPACE
         if total > max_states:
             raise TooManyStatesError(max_states)
-        transitions = self.transitions.copy()
-        transitions[spaces] = count + np.searchsorted(spaced, SPACES - transitions[spaces])
-        byte_classes, kept = self._merged(transitions)
-        table = transitions[:, kept]
-        # A class of whitespace is one of nothing else, if there are copies at all.
-        classes = np.flatnonzero(np.isin(self.cuts, _WHITESPACE)[kept])
-        times = MAX_WHITESPACE if len(spaced) else 0
+        byte_classes, kept = self._merged(columns)
+        table = np.ascontiguousarray(columns[kept].T)
+        np.subtract(table, np.int32(RETURNS - total), out=table, where=table >= RETURNS)
         return Automaton(
             byte_classes=byte_classes,
-            transitions=np.where(table >= RETURNS, table - np.int32(RETURNS - total), table),
+            transitions=table,
             accepting=self.accepting,
             start=start,
             call_entries=self.call_entries,
@@ -119,29 +69,42 @@ class Tables:
             returns=np.concatenate([self.returns, np.zeros(self.labels, dtype=np.int32)]),
             max_depth=max_depth,
             repetition=Repetition(
-                states=spaced.astype(np.int32), classes=classes.astype(np.uint8), times=times
+                states=spaced.astype(np.int32),
+                # A class of whitespace is one of nothing else, if there are copies at all.
+                classes=np.flatnonzero(np.isin(kept, spaces)).astype(np.uint8),
+                times=MAX_WHITESPACE if len(spaced) else 0,
             ),
         )
 
-    def _merged(self, transitions: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _count_spaces(self, columns: NDArray[np.int32], spaces: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Let whitespace lead to the first copies of the states after it, in place; return these states."""
+        cells = columns[spaces]
+        counted = cells <= SPACES
+        spaced = np.unique(SPACES - cells[counted])
+        cells[counted] = len(self.transitions) + np.searchsorted(spaced, SPACES - cells[counted])
+        columns[spaces] = cells
+        return spaced
+
+    def _merged(self, columns: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Byte classes, and the column of each: equal columns become one class."""
-        if transitions.size > MAX_CELLS:
-            raise TooManyStatesError(MAX_CELLS // len(self.cuts))
         merged: dict[bytes, int] = {}
-        columns = np.ascontiguousarray(transitions.T)
         classes = [merged.setdefault(column.tobytes(), len(merged)) for column in columns]
         kept = np.unique(classes, return_index=True)[1]
         byte_classes = np.array(classes)[np.searchsorted(self.cuts, np.arange(256), side="right") - 1]
         return byte_classes.astype(np.uint8), kept
 
 
-def tabulate(construction: Determinisation, basis: Tables | None = None) -> Tables:
+def tabulate(construction: Determinisation, basis: Tables | None = None, *, trimmed: bool = False) -> Tables:
     """The tables of a construction, which goes on from the one that `basis` is of.
+
+    Args:
+        trimmed: leave out the states of the bases that nothing reaches; those after them move down.
 
     Raises:
         TooManyStatesError: they would be too large.
     """
-    filling = _Filling(construction, basis)
+    kept = _reached(construction, basis) if basis and trimmed else basis
+    filling = _Filling(construction, basis, kept)
     return Tables(
         cuts=filling.cuts,
         transitions=filling.table,
@@ -150,8 +113,20 @@ def tabulate(construction: Determinisation, basis: Tables | None = None) -> Tabl
         call_rows=np.concatenate(filling.call_rows).astype(np.int32),
         returns=np.concatenate(filling.returns).astype(np.int32),
         labels=max((len(callee.labels) for callee in construction.callees), default=0),
-        basis=basis,
+        basis=kept,
     )
+
+
+def _reached(construction: Determinisation, basis: Tables) -> Tables | None:
+    """The smallest of the bases that has all states of `basis` that the construction leads to."""
+    # Only calls lead there: the states of a procedure lead to one another.
+    entries = {call.entry for call in construction.calls}
+    entries.update(call.entry for block in construction.blocks for call in block.calls)
+    reached = max((entry for entry in entries if entry < len(basis.transitions)), default=DEAD)
+    kept: Tables | None = basis
+    while kept is not None and reached < (len(kept.basis.transitions) if kept.basis else 1):
+        kept = kept.basis
+    return kept
 
 
 class _Returns(NamedTuple):
@@ -166,23 +141,30 @@ class _Returns(NamedTuple):
 class _Filling:
     """Fills the tables, most general first."""
 
-    def __init__(self, construction: Determinisation, basis: Tables | None) -> None:
+    def __init__(self, construction: Determinisation, basis: Tables | None, kept: Tables | None) -> None:
+        """The construction goes on from `basis`; of that, the tables have what is `kept`."""
         self._construction = construction
         self._begun = len(basis.transitions) if basis else 1
-        """The first state that is not of the basis."""
-        self.cuts = self._byte_cuts(basis)
+        """The first state that is not of the basis, in the construction's numbering."""
+        self._dropped = self._begun - (len(kept.transitions) if kept else 1)
+        """States of the basis that are left out; and calls of it."""
+        self._dropped_calls = (len(basis.call_entries) if basis else 0) - (
+            len(kept.call_entries) if kept else 0
+        )
+        self.cuts = self._byte_cuts(kept)
         self._column = {cut: column for column, cut in enumerate([*self.cuts.tolist(), 256])}
-        if construction.count * len(self.cuts) > MAX_CELLS:
+        count = construction.count - self._dropped
+        if count * len(self.cuts) > MAX_CELLS:
             raise TooManyStatesError(MAX_CELLS // len(self.cuts))
-        self.table = np.zeros((construction.count, len(self.cuts)), dtype=np.int32)
-        self.accepting = np.zeros(construction.count, dtype=np.bool_)
-        self.accepting[construction.accepting] = True
+        self.table = np.zeros((count, len(self.cuts)), dtype=np.int32)
+        self.accepting = np.zeros(count, dtype=np.bool_)
+        self.accepting[self._moved(np.array(construction.accepting, dtype=np.int64))] = True
         self.call_entries: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
         self.call_rows: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
         self.returns: list[NDArray[np.int32 | np.int64]] = [np.zeros(0, dtype=np.int32)]
-        self._calls, self._rows = construction.call_count, 0
-        if basis is not None:
-            self._fill_basis(basis)
+        self._calls, self._rows = construction.call_count - self._dropped_calls, 0
+        if kept is not None:
+            self._fill_basis(kept)
         self._fill_calls()
         self._fill_moves()
         for block in construction.blocks:
@@ -201,12 +183,16 @@ class _Filling:
             cuts.update(basis.cuts.tolist())
         return np.array(sorted(cuts - {256}), dtype=np.int64)
 
+    def _moved(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers that states of the construction have in the tables."""
+        return np.where(states < self._begun, states, states - self._dropped)
+
     def _columns(self, low: int, high: int) -> slice:
         return slice(self._column[low], self._column[high + 1])
 
     def _fill_basis(self, basis: Tables) -> None:
         columns = np.searchsorted(basis.cuts, self.cuts, side="right") - 1
-        self.table[: self._begun] = basis.transitions[:, columns]
+        self.table[: len(basis.transitions)] = basis.transitions[:, columns]
         self.call_entries.append(basis.call_entries)
         self.call_rows.append(basis.call_rows)
         self.returns.append(basis.returns)
@@ -223,9 +209,10 @@ class _Filling:
                 offsets[row] = self._rows + len(returns)
                 returns.extend(row)
             rows.append(offsets[row])
-        self.call_entries.append(np.array([call.entry for call in self._construction.calls], dtype=np.int32))
+        entries = np.array([call.entry for call in self._construction.calls], dtype=np.int64)
+        self.call_entries.append(self._moved(entries))
         self.call_rows.append(np.array(rows, dtype=np.int32))
-        self.returns.append(np.array(returns, dtype=np.int32))
+        self.returns.append(self._moved(np.array(returns, dtype=np.int64)))
         self._rows += len(returns)
 
     def _fill_moves(self) -> None:
@@ -234,14 +221,17 @@ class _Filling:
         widths = high - low
         begins = np.cumsum(widths) - widths
         columns = np.arange(widths.sum()) + np.repeat(low - begins, widths)
-        self.table[np.repeat(moves[:, 0], widths), columns] = np.repeat(moves[:, 3], widths)
-        spaces = np.array(self._construction.spaces, dtype=np.int64).reshape(-1, 2)
+        sources, targets = self._moved(moves[:, 0]), moves[:, 3]
+        targets = np.where(targets < RETURNS, self._moved(targets), targets)
+        targets[targets < DEAD] += self._dropped_calls
+        self.table[np.repeat(sources, widths), columns] = np.repeat(targets, widths)
+        spaces = self._moved(np.array(self._construction.spaces, dtype=np.int64).reshape(-1, 2))
         columns = np.flatnonzero(np.isin(self.cuts, _WHITESPACE))
         self.table[spaces[:, :1], columns] = SPACES - spaces[:, 1:]
 
     def _fill_block(self, block: Block) -> None:
-        states = slice(block.first, block.first + len(block.targets))
-        targets = block.targets
+        first, targets = block.first - self._dropped, self._moved(block.targets)
+        states = slice(first, first + len(targets))
         for low, high, column in block.plain:
             self.table[states, self._columns(low, high)] = targets[:, column][:, None]
         alike: dict[tuple[int, tuple[int, ...]], _Returns] = {}
@@ -254,11 +244,11 @@ class _Filling:
             returns = alike[kind]
             of_call = (id(returns), call.entry)
             if of_call not in numbers:
-                self.call_entries.append(np.full(len(returns.rows), call.entry))
+                self.call_entries.append(np.full(len(returns.rows), self._moved(np.array(call.entry))))
                 self.call_rows.append(returns.rows)
                 numbers[of_call] = -1 - (self._calls + returns.same)[:, None]
                 self._calls += len(returns.rows)
-            self.table[block.first + call.members, self._columns(call.low, call.high)] = numbers[of_call]
+            self.table[first + call.members, self._columns(call.low, call.high)] = numbers[of_call]
 
     def _returns(self, targets: NDArray[np.int64]) -> _Returns:
         """The rows of calls that return to (members, labels) targets: members that return alike share one."""
@@ -271,12 +261,14 @@ class _Filling:
 
     def _fill_borders(self) -> None:
         """Let states that begin a block go on as it does, and its accepting states as what comes after it."""
-        construction = self._construction
-        borders = [(np.array([state]), beginning) for state, beginning in construction.beginnings]
+        construction, dropped = self._construction, self._dropped
+        borders = [(np.array([state - dropped]), begun - dropped) for state, begun in construction.beginnings]
         borders += [
-            (block.first + ending, after) for block in construction.blocks for ending, after in block.after
+            (block.first - dropped + ending, after - dropped)
+            for block in construction.blocks
+            for ending, after in block.after
         ]
-        changed = np.zeros(construction.count, dtype=np.bool_)
+        changed = np.zeros(len(self.table), dtype=np.bool_)
         for states, other in borders:
             self._go_on(states, other)
             changed[states] = True
@@ -291,8 +283,3 @@ class _Filling:
         own = self.table[cells]
         self.table[cells] = np.where(own == DEAD, self.table[other, columns], own)
         self.accepting[states] |= self.accepting[other]
-
-
-def _last_below(targets: NDArray[np.int32], bound: int) -> int:
-    """The largest of the targets that are below `bound`, at least 0."""
-    return int(np.where(targets < bound, targets, 0).max(initial=0))
