@@ -11,6 +11,7 @@ from grammar_service.automata.basis import determinise
 from grammar_service.kinds import whitespace_of, write_grammar
 from grammar_service.limits import Limits
 from grammar_service.outcome import Compiled
+from grammar_service.schema.formats import KNOWN_FORMATS, format_language
 from grammar_service.schema.prelude import prelude
 from grammar_service.schema.writer import Whitespace
 from protos import grammar_pb2
@@ -33,6 +34,9 @@ def prepare() -> None:
     """
     for whitespace in Whitespace:
         prelude(whitespace)
+    for name in KNOWN_FORMATS:
+        if not name.startswith("idn-"):  # rare, and these two take as long as all others
+            format_language(name)
     gc.collect()
     gc.freeze()
 

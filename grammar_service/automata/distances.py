@@ -133,7 +133,7 @@ class _Search:
         places = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - first[states], counts)
         of_pair = np.repeat(np.arange(len(pairs)), counts)
         new = ~np.isin((pairs - states)[of_pair] + sources[places], pairs)
-        useful = np.array(self._is_returned_to)[states] | np.isin(pairs, [*self._called])
+        useful = self._joined[states]
         useful[of_pair[new]] = True
         kept: list[int] = pairs[useful].tolist()
         return kept
@@ -170,6 +170,13 @@ class _Search:
         for callers in self._called.values():
             returned_to[callers[:, 1]] = True
         return returned_to.tolist()
+
+    @cached_property
+    def _joined(self) -> NDArray[np.bool_]:
+        """(states,): whether calls begin or return there."""
+        joined = np.array(self._is_returned_to)
+        joined[[pair % self._states for pair in self._called]] = True
+        return joined
 
     def _callers(self) -> dict[int, NDArray[np.int64]]:
         """By the pair of a state that is called and a label, the calls of use: (calls, 3): caller, where it

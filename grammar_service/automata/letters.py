@@ -51,14 +51,20 @@ class Letters:
 
 def row_numbers(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
     """(rows,): equal rows get equal numbers from 0."""
+    return distinct_rows(matrix)[1]
+
+
+def distinct_rows(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(kinds,) the first of the rows that are equal, and (rows,) which of these each is equal to."""
     if matrix.shape[1] == 1:
-        return np.unique(matrix[:, 0], return_inverse=True)[1]
+        _, first, numbers = np.unique(matrix[:, 0], return_index=True, return_inverse=True)
+        return first, numbers
     if matrix.size > _LARGE:  # numpy sorts numbers much faster than rows, so sort a hash of each
         weights = np.random.default_rng(0).integers(1 << 63, size=matrix.shape[1], dtype=np.int64)
-        _, first, inverse = np.unique(matrix @ weights, return_index=True, return_inverse=True)
-        numbers: NDArray[np.int64] = inverse
+        _, first, numbers = np.unique(matrix @ weights, return_index=True, return_inverse=True)
         if (matrix == matrix[first[numbers]]).all():
-            return numbers
+            return first, numbers
     # As raw bytes, for numpy compares those faster than what it makes of axis=0.
     raw = np.ascontiguousarray(matrix).view(np.dtype((np.void, matrix.dtype.itemsize * matrix.shape[1])))
-    return np.unique(raw.reshape(-1), return_inverse=True)[1].reshape(-1)
+    _, first, numbers = np.unique(raw.reshape(-1), return_index=True, return_inverse=True)
+    return first, numbers.reshape(-1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from grammar_service.automata.construction import Block
 from grammar_service.automata.determinise import RETURNS, Determinisation
 from grammar_service.automata.dfa import DEAD, TooManyStatesError
-from grammar_service.automata.letters import row_numbers
+from grammar_service.automata.letters import distinct_rows
 from grammar_service.automata.program import MAX_WHITESPACE
 from protos.automaton import MAX_CELLS, Automaton
 from protos.repetition import Repetition
@@ -50,7 +50,7 @@ class Tables:
         """
         count = len(self.transitions)
         columns = np.ascontiguousarray(self.transitions.T)  # passes over the cells are what takes time
-        spaces = np.flatnonzero(np.isin(self.cuts, _WHITESPACE))
+        spaces = np.searchsorted(self.cuts, _WHITESPACE)
         spaced = self._count_spaces(columns, spaces)
         total = count + len(spaced) * MAX_WHITESPACE
         if total > max_states:
@@ -71,7 +71,9 @@ class Tables:
             repetition=Repetition(
                 states=spaced.astype(np.int32),
                 # A class of whitespace is one of nothing else, if there are copies at all.
-                classes=np.flatnonzero(np.isin(kept, spaces)).astype(np.uint8),
+                classes=np.array(
+                    [number for number, column in enumerate(kept) if column in spaces], np.uint8
+                ),
                 times=MAX_WHITESPACE if len(spaced) else 0,
             ),
         )
@@ -85,11 +87,11 @@ class Tables:
         columns[spaces] = cells
         return spaced
 
-    def _merged(self, columns: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _merged(self, columns: NDArray[np.int32]) -> tuple[NDArray[np.uint8], list[int]]:
         """Byte classes, and the column of each: equal columns become one class."""
         merged: dict[bytes, int] = {}
         classes = [merged.setdefault(column.tobytes(), len(merged)) for column in columns]
-        kept = np.unique(classes, return_index=True)[1]
+        kept = [classes.index(number) for number in range(len(merged))]
         byte_classes = np.array(classes)[np.searchsorted(self.cuts, np.arange(256), side="right") - 1]
         return byte_classes.astype(np.uint8), kept
 
@@ -226,7 +228,7 @@ class _Filling:
         targets[targets < DEAD] += self._dropped_calls
         self.table[np.repeat(sources, widths), columns] = np.repeat(targets, widths)
         spaces = self._moved(np.array(self._construction.spaces, dtype=np.int64).reshape(-1, 2))
-        columns = np.flatnonzero(np.isin(self.cuts, _WHITESPACE))
+        columns = np.searchsorted(self.cuts, _WHITESPACE)
         self.table[spaces[:, :1], columns] = SPACES - spaces[:, 1:]
 
     def _fill_block(self, block: Block) -> None:
@@ -252,8 +254,7 @@ class _Filling:
 
     def _returns(self, targets: NDArray[np.int64]) -> _Returns:
         """The rows of calls that return to (members, labels) targets: members that return alike share one."""
-        same = row_numbers(targets)
-        first = np.unique(same, return_index=True)[1]
+        first, same = distinct_rows(targets)
         rows = self._rows + np.arange(len(first)) * targets.shape[1]
         self.returns.append(targets[first].reshape(-1))
         self._rows += targets[first].size
