@@ -14,12 +14,10 @@ from protos.endings import Endings, inflated
 from protos.errors import InvalidRequestError
 from protos.repetition import Repetition
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 DEAD = 0
 MAX_CELLS = 64 * 1024 * 1024
 """The most transitions a reader accepts (256 MiB decoded), so that a small message cannot fill its memory."""
-
-_RELATIVE = 1 << 30
 
 
 class Configuration(NamedTuple):
@@ -105,16 +103,14 @@ class Automaton:
 
     def to_message(self) -> automaton_pb2.Automaton:
         """The automaton as it travels and is stored."""
-        table = self.transitions.astype(np.int32)
-        rows = np.arange(len(table), dtype=np.int32)[:, None]
-        is_state = (table > DEAD) & (table < self.num_states)
-        stored = np.where(is_state, table - rows - _RELATIVE, table)
+        table = self.transitions.astype(np.int32, copy=False)
+        changes = np.diff(table, axis=0, prepend=np.int32(0))
         return automaton_pb2.Automaton(
             format_version=FORMAT_VERSION,
             byte_classes=self.byte_classes.tobytes(),
             num_states=table.shape[0],
             num_classes=table.shape[1],
-            transitions=zlib.compress(stored.astype("<i4").tobytes(), 1),
+            transitions=zlib.compress(changes.astype("<i4", copy=False).tobytes(), 1),
             accepting=np.packbits(self.accepting, bitorder="little").tobytes(),
             start=self.start,
             call_entries=self.call_entries.astype("<i4").tobytes(),
@@ -152,10 +148,8 @@ class Automaton:
         if message.num_endings > MAX_CELLS:
             raise InvalidRequestError(f"automaton: {message.num_endings} endings are out of range")
         stored = inflated(message.transitions, states * classes * 4, what="transitions")
-        table = np.frombuffer(stored, dtype="<i4").astype(np.int32).reshape(states, classes)
-        rows = np.arange(states, dtype=np.int32)[:, None]
-        relative = table < -(_RELATIVE >> 1)
-        table = np.where(relative, table + rows + np.int32(_RELATIVE), table)
+        # Damaged numbers may wrap around; they are checked below.
+        table = np.cumsum(np.frombuffer(stored, "<i4").reshape(states, classes), axis=0, dtype=np.int32)
         bits = np.frombuffer(message.accepting, dtype=np.uint8)
         if len(bits) != -(-states // 8):
             raise InvalidRequestError("automaton: accepting has the wrong length")
