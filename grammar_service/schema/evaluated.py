@@ -41,6 +41,7 @@ class Evaluated:
 
 
 NONE = Evaluated()
+UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
 
 Ways = Mapping[Evaluated, Shapes]
 """The values that satisfy a sub-schema, by what it evaluates in them at least.
@@ -93,9 +94,13 @@ class Evaluation:
             raise CircularReferenceError(pointer=place.pointer, keyword="$ref", why=why)
         self._reading.add(place)
         try:
-            return self._combined(place, keyword)
+            ways = self._combined(place, keyword)
         finally:
             self._reading.remove(place)
+        if not UNEVALUATED.intersection(schema):
+            return ways
+        whole = self._reader.shapes((place,))  # with what the other keyword asks for
+        return self._both(ways, {NONE: whole}, place)
 
     def _combined(self, place: Place, keyword: str) -> Ways:
         """The ways to satisfy a place, the keyword itself aside."""

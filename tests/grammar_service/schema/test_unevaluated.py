@@ -119,6 +119,12 @@ def test_both_keywords_may_stand_in_one_place(compile_schema: Compile) -> None:
     assert automaton.accepts(b"null")
 
 
+@pytest.mark.parametrize("applicator", ["allOf", "anyOf", "oneOf"])
+def test_a_branch_keeps_the_keyword_that_its_parent_does_not_have(applicator: str) -> None:
+    schema = {"unevaluatedItems": False, applicator: [{"unevaluatedProperties": False}]}
+    assert_exact(schema, [{"a": 1}, {}, [], [1], 3])
+
+
 def test_several_branches_may_hold_at_once(compile_schema: Compile) -> None:
     automaton = compile_schema({"type": "object", "anyOf": [HAS_A, HAS_B], "unevaluatedProperties": False})
     for value, allowed in (
