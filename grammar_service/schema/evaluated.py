@@ -41,7 +41,7 @@ class Evaluated:
 
 
 NONE = Evaluated()
-UNEVALUATED = frozenset({"unevaluatedProperties", "unevaluatedItems"})
+UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 Ways = Mapping[Evaluated, Shapes]
 """The values that satisfy a sub-schema, by what it evaluates in them at least.
@@ -97,7 +97,7 @@ class Evaluation:
             ways = self._combined(place, keyword)
         finally:
             self._reading.remove(place)
-        if not UNEVALUATED.intersection(schema):
+        if not any(each in schema for each in UNEVALUATED):
             return ways
         whole = self._reader.shapes((place,))  # with what the other keyword asks for
         return self._both(ways, {NONE: whole}, place)

@@ -8,7 +8,7 @@ from functools import partial
 
 from grammar_service.limits import Limits
 from grammar_service.schema.document import Place
-from grammar_service.schema.evaluated import Evaluation
+from grammar_service.schema.evaluated import UNEVALUATED, Evaluation
 from grammar_service.schema.keywords import (
     SPEAKS_OF,
     array_shape,
@@ -147,7 +147,7 @@ class Reader:
             raise place.refuse(keyword, "a schema must be an object or a boolean")
         if "$ref" in schema and place.alone:
             return self.shapes((self.references.follow(place, "$ref"),))
-        wanted = [k for k in ("unevaluatedProperties", "unevaluatedItems") if k in schema]
+        wanted = [keyword for keyword in UNEVALUATED if keyword in schema]
         if wanted:
             return self._evaluation.shapes(place, wanted)
         shapes = self.asserted(place)
