@@ -14,11 +14,12 @@ from torch import Tensor
 from torch.export import Dim
 from transformers import PreTrainedModel
 
-from shard import decoding, native
+from shard import decoding, native, row_attention
 from shard.batch import Batch
 from shard.decoding import Decoding, arguments_of
 from shard.kv_cache import KVCache, LayerShape
 from shard.native import CompileError, NativeFunction, compile_module
+from shard.row_attention import KERNEL
 from shard.windows import has_windows
 
 MOST_READ = 20_000
@@ -80,7 +81,8 @@ def library_of(
         str(block_size),
         str(list(shapes.values())),
         network.config.to_json_string(),
-        *(inspect.getsource(module) for module in (decoding, native)),
+        *(inspect.getsource(module) for module in (decoding, native, row_attention)),
+        KERNEL.source.read_text(),
     ):
         digest.update(f"{len(part)}:{part}".encode())
     for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
@@ -114,6 +116,7 @@ def compile_step(
             {0: wanted},
             [{0: slot}] * len(tensors),
         ),
+        kernels=[KERNEL],
     )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +26,34 @@ _CAPSULE.restype = ctypes.py_object
 _CAPSULE.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 
 
+_SEARCHED = "LIBRARY_PATH"
+"""Variable of the environment: where the linker searches, besides."""
+
+_FLAGS = ["-O3", "-march=native", "-ffast-math", "-fno-finite-math-only", "-fopenmp", "-fPIC"]
+"""As torch compiles its own kernels."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of our own, which is linked into the library instead of the operator that it computes."""
+
+    operator: torch._ops.OpOverload
+    source: Path
+    """In C++."""
+    declaration: str
+    """Of the kernel's function there: aoti_torch_cpu_ and the operator's name, in torch's stable C interface
+    (csrc/inductor/aoti_torch/c/shim.h)."""
+
+
 def require_compiler() -> None:
     """Raise CompileError if there is no C++ compiler."""
-    name = os.environ.get("CXX", "g++")  # as torch looks for it
+    name = _compiler()
     if shutil.which(name) is None:
         raise CompileError(f"there is no C++ compiler here ({name})")
+
+
+def _compiler() -> str:
+    return os.environ.get("CXX", "g++")  # as torch looks for it
 
 
 class CompileError(Exception):
@@ -35,7 +61,12 @@ class CompileError(Exception):
 
 
 def compile_module(
-    module: nn.Module, arguments: Sequence[Any], path: Path, *, dynamic: Sequence[Any]
+    module: nn.Module,
+    arguments: Sequence[Any],
+    path: Path,
+    *,
+    dynamic: Sequence[Any],
+    kernels: Sequence[Kernel] = (),
 ) -> None:
     """Compile a module's forward pass, its weights included, to a library for this machine.
 
@@ -43,6 +74,7 @@ def compile_module(
         arguments: examples of what it takes: tensors, and lists of them.
         path: where to put the library; it appears there whole or not at all.
         dynamic: names (`torch.export.Dim`) of the dimensions that may have other sizes.
+        kernels: of the operators that torch has none for.
 
     Raises:
         CompileError: there is no C++ compiler, or the module does what cannot be compiled.
@@ -52,14 +84,48 @@ def compile_module(
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, suffix=PART) as folder:
             made = Path(folder) / path.name
-            _compile(module, tuple(arguments), made, tuple(dynamic))
+            with _linkable(kernels, Path(folder)) as options:
+                _compile(module, tuple(arguments), made, tuple(dynamic), options)
             made.replace(path)
     except Exception as error:  # the compiler fails in as many ways as there are modules
         reason = str(error).strip().splitlines()[:1]
         raise CompileError(": ".join([type(error).__name__, *reason])) from error
 
 
-def _compile(module: nn.Module, arguments: tuple[Any, ...], path: Path, dynamic: tuple[Any, ...]) -> None:
+@contextmanager
+def _linkable(kernels: Sequence[Kernel], folder: Path) -> Iterator[dict[str, Any]]:
+    """Compile kernels to archives in `folder`, where the linker finds them meanwhile. Gives options."""
+    from torch.utils.cpp_extension import include_paths
+
+    includes = [f"-I{each}" for each in include_paths()]
+    for each in kernels:
+        made = folder / f"{each.source.stem}.o"
+        for command in (
+            [_compiler(), *_FLAGS, *includes, "-c", str(each.source), "-o", str(made)],
+            ["ar", "rcs", str(folder / f"lib{each.source.stem}.a"), str(made)],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+    before = os.environ.get(_SEARCHED)
+    os.environ[_SEARCHED] = os.pathsep.join(filter(None, [str(folder), before]))
+    try:
+        yield {
+            "aot_inductor.custom_ops_to_c_shims": {each.operator: [each.declaration] for each in kernels},
+            "aot_inductor.custom_op_libs": [each.source.stem for each in kernels],
+        }
+    finally:
+        if before is None:
+            del os.environ[_SEARCHED]
+        else:
+            os.environ[_SEARCHED] = before
+
+
+def _compile(
+    module: nn.Module,
+    arguments: tuple[Any, ...],
+    path: Path,
+    dynamic: tuple[Any, ...],
+    options: dict[str, Any],
+) -> None:
     # imported here, as the compiler takes long to load and is seldom needed
     from torch._inductor import aot_compile
     from torch._inductor.utils import fresh_cache
@@ -70,7 +136,7 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], path: Path, dynamic:
     with torch.inference_mode(False), torch.no_grad(), shapes.patch(backed_size_oblivious=True):
         exported = torch.export.export(module, arguments, dynamic_shapes=dynamic, strict=False)
         with fresh_cache(dir=str(path.parent)):
-            aot_compile(exported.module(), arguments, options=_options(path))
+            aot_compile(exported.module(), arguments, options=_options(path) | options)
 
 
 def _options(path: Path) -> dict[str, Any]:
