@@ -103,14 +103,15 @@ class Automaton:
 
     def to_message(self) -> automaton_pb2.Automaton:
         """The automaton as it travels and is stored."""
-        table = self.transitions.astype(np.int32, copy=False)
-        changes = np.diff(table, axis=0, prepend=np.int32(0))
+        table = self.transitions.astype("<i4", copy=False)
+        changes = table.copy()
+        changes[1:] -= table[:-1]
         return automaton_pb2.Automaton(
             format_version=FORMAT_VERSION,
             byte_classes=self.byte_classes.tobytes(),
             num_states=table.shape[0],
             num_classes=table.shape[1],
-            transitions=zlib.compress(changes.astype("<i4", copy=False).tobytes(), 1),
+            transitions=zlib.compress(changes.data, 1),
             accepting=np.packbits(self.accepting, bitorder="little").tobytes(),
             start=self.start,
             call_entries=self.call_entries.astype("<i4").tobytes(),

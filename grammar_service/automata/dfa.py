@@ -84,16 +84,20 @@ class Dfa:
                 state = following
             ends.add(state)
         points = {point for row in moves for point in row}
-        cuts = np.unique(np.array([0, *SURROGATES, *points, *(p + 1 for p in points)], dtype=np.int64))
-        cuts = cuts[cuts < END_OF_UNICODE]
+        surrogates = any(SURROGATES[0] <= point < SURROGATES[1] for point in points)
+        bounds = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
+        column = {cut: number for number, cut in enumerate(sorted(bounds))}
+        cuts = np.array([*column], dtype=np.int64)
         table = np.zeros((len(moves), len(cuts)), dtype=np.int64)
-        column = {point: int(np.searchsorted(cuts, point)) for point in points}
         for state, row in enumerate(moves):
             for point, target in row.items():
                 table[state, column[point]] = target
         accepting = np.zeros(len(moves), dtype=np.bool_)
         accepting[list(ends)] = True
-        return cls(cuts, table, accepting, 1)._without_surrogates()
+        language = cls(cuts, table, accepting, 1)
+        if surrogates:
+            return language._without_surrogates()
+        return language._known_as_trimmed() if ends else language
 
     def accepts(self, text: str) -> bool:
         """Whether the language contains `text`."""
@@ -295,8 +299,8 @@ def character_classes(cuts: NDArray[np.int64], table: NDArray[np.int64]) -> Clas
     ends = [*(cuts[1:] - 1).tolist(), END_OF_UNICODE - 1]
     begins = cuts.tolist()
     classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
-    for column, values in enumerate(np.ascontiguousarray(table.T)):
-        if values.any():
-            _, ranges = classes.setdefault(values.tobytes(), (column, []))
-            ranges.append((begins[column], ends[column]))
+    columns = np.ascontiguousarray(table.T)
+    for column in np.flatnonzero(columns.any(axis=1)).tolist():
+        _, ranges = classes.setdefault(columns[column].tobytes(), (column, []))
+        ranges.append((begins[column], ends[column]))
     return [(column, tuple(ranges)) for column, ranges in classes.values()]

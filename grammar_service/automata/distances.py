@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
@@ -15,6 +16,8 @@ from protos.endings import Endings
 
 _WIDE = 256
 """From so many pairs at a time on, numpy sorts out those that lead to nothing new."""
+_FEW = 1 << 14
+"""Up to so many steps it pays to make a list of them, whether they are looked at or not."""
 _CHUNK = 1 << 16
 """So many endings at a time are compared with the transitions of their states."""
 _READABLE = sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127))
@@ -51,9 +54,12 @@ class _Search:
         """The first state whose endings are searched for."""
         table = automaton.transitions[self._begun :]
         if automaton.repetition.count:
-            copies = (table >= states) & (table < automaton.num_states)
+            spaces = automaton.repetition.classes  # only these lead to copies
+            cells = table[:, spaces]
+            copies = (cells >= states) & (cells < automaton.num_states)
+            cells[copies] = automaton.repetition.originals(states)[cells[copies]]
             table = table.copy()
-            table[copies] = automaton.repetition.originals(states)[table[copies]]
+            table[:, spaces] = cells
         self._table = table
         self._automaton = automaton
         ordered = np.sort(table, axis=1)
@@ -160,8 +166,10 @@ class _Search:
         return np.searchsorted(targets[order], np.arange(self._states + 1)), origins[order]
 
     @cached_property
-    def _source_lists(self) -> tuple[list[int], list[int]]:
+    def _source_lists(self) -> tuple[Sequence[int], Sequence[int]]:
         first, sources = self._sources
+        if len(sources) > _FEW:
+            return first.data, sources.data
         return first.tolist(), sources.tolist()
 
     @cached_property
@@ -260,7 +268,7 @@ class _Search:
         of_pairs = pairs % self._states - self._begun
         order = np.argsort(of_pairs, kind="stable")
         states = of_pairs[order]
-        depths = np.fromiter(map(self._depths.__getitem__, pairs.tolist()), dtype=np.int32, count=len(pairs))
+        depths = np.fromiter(map(self._depths.__getitem__, self._pairs), dtype=np.int32, count=len(pairs))
         return Endings(
             first=np.searchsorted(states, np.arange(len(self._table) + 1)).astype(np.int32),
             labels=(pairs // self._states)[order].astype(np.int32),
@@ -271,9 +279,12 @@ class _Search:
 
     def _bytes(self, states: NDArray[np.int64], moves: NDArray[np.int32]) -> NDArray[np.uint8]:
         """(endings,): a byte with which the states, counted from the first, make these transitions."""
-        _, first = np.unique(self._automaton.byte_classes[_READABLE], return_index=True)
-        representatives = np.array(_READABLE, dtype=np.uint8)[np.sort(first)]
-        table = self._table[:, self._automaton.byte_classes[representatives]]
+        best: dict[int, int] = {}
+        of_byte = self._automaton.byte_classes.tolist()
+        for byte in _READABLE:
+            best.setdefault(of_byte[byte], byte)
+        representatives = np.array([*best.values()], dtype=np.uint8)
+        table = self._table.take([*best], axis=1)
         bytes_ = np.zeros(len(states), dtype=np.uint8)
         for chunk in (slice(i, i + _CHUNK) for i in range(0, len(states), _CHUNK)):
             bytes_[chunk] = representatives[(table[states[chunk]] == moves[chunk, None]).argmax(axis=1)]

@@ -33,6 +33,8 @@ class Speller:
         self._spelled: dict[tuple[Ranges, Spelling], Spelled] = {}
         self._ways: dict[tuple[int, Spelling], tuple[Classes, list[tuple[int, Spelled]]]] = {}
         """By identity; with the classes, so that they live as long."""
+        self._first_bytes: dict[tuple[int, Spelling, int], tuple[Dfa, int]] = {}
+        """By the identity of a language, and where it begins; with the language, so that it lives as long."""
 
     def copy(self, program: Program) -> Speller:
         """One for a program that goes on from this one's."""
@@ -76,12 +78,16 @@ class Speller:
 
     def first_bytes(self, entry: Entry) -> int:
         """The bytes that may begin a string of a leaf that is not empty, as the bits of a number."""
-        bits, leaf = 0, entry.leaf
-        for column, spelled in self.spell(leaf.dfa.classes, leaf.spelling):
-            if leaf.dfa.table[entry.start, column] != DEAD:
-                for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
-                    bits |= (2 << high) - (1 << low)
-        return bits
+        dfa, spelling = entry.leaf.dfa, entry.leaf.spelling
+        known = self._first_bytes.get((id(dfa), spelling, entry.start))
+        if known is None:
+            bits, row = 0, dfa.table[entry.start].tolist()
+            for column, spelled in self.spell(dfa.classes, spelling):
+                if row[column] != DEAD:
+                    for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
+                        bits |= (2 << high) - (1 << low)
+            known = self._first_bytes[id(dfa), spelling, entry.start] = (dfa, bits)
+        return known[1]
 
     def character(self, source: int, character: str, spelling: Spelling, target: int) -> None:
         """Go from `source` to `target` by one character."""

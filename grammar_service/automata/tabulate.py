@@ -18,6 +18,8 @@ from protos.repetition import Repetition
 
 _WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
 SPACES = -RETURNS
+_MANY = 4
+"""More rows than these are changed faster at once than one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,16 +50,15 @@ class Tables:
         Raises:
             TooManyStatesError: it would have more than `max_states`.
         """
-        count = len(self.transitions)
-        columns = np.ascontiguousarray(self.transitions.T)  # passes over the cells are what takes time
-        spaces = np.searchsorted(self.cuts, _WHITESPACE)
-        spaced = self._count_spaces(columns, spaces)
-        total = count + len(spaced) * MAX_WHITESPACE
+        byte_classes, kept = self._merged()
+        table = self.transitions.take(kept, axis=1)  # passes over the cells are what takes time
+        # A class of whitespace is one of nothing else, if there are copies at all.
+        spaces = np.flatnonzero(np.isin(kept, np.searchsorted(self.cuts, _WHITESPACE))).astype(np.uint8)
+        spaced = self._count_spaces(table, spaces)
+        total = len(table) + len(spaced) * MAX_WHITESPACE
         if total > max_states:
             raise TooManyStatesError(max_states)
-        byte_classes, kept = self._merged(columns)
-        table = np.ascontiguousarray(columns[kept].T)
-        np.subtract(table, np.int32(RETURNS - total), out=table, where=table >= RETURNS)
+        table[table >= RETURNS] -= np.int32(RETURNS - total)
         return Automaton(
             byte_classes=byte_classes,
             transitions=table,
@@ -70,30 +71,29 @@ class Tables:
             max_depth=max_depth,
             repetition=Repetition(
                 states=spaced.astype(np.int32),
-                # A class of whitespace is one of nothing else, if there are copies at all.
-                classes=np.array(
-                    [number for number, column in enumerate(kept) if column in spaces], np.uint8
-                ),
+                classes=spaces,
                 times=MAX_WHITESPACE if len(spaced) else 0,
             ),
         )
 
-    def _count_spaces(self, columns: NDArray[np.int32], spaces: NDArray[np.int64]) -> NDArray[np.int32]:
+    def _count_spaces(self, table: NDArray[np.int32], spaces: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Let whitespace lead to the first copies of the states after it, in place; return these states."""
-        cells = columns[spaces]
+        cells = table[:, spaces]
         counted = cells <= SPACES
         spaced = np.unique(SPACES - cells[counted])
-        cells[counted] = len(self.transitions) + np.searchsorted(spaced, SPACES - cells[counted])
-        columns[spaces] = cells
+        cells[counted] = len(table) + np.searchsorted(spaced, SPACES - cells[counted])
+        table[:, spaces] = cells
         return spaced
 
-    def _merged(self, columns: NDArray[np.int32]) -> tuple[NDArray[np.uint8], list[int]]:
+    def _merged(self) -> tuple[NDArray[np.uint8], list[int]]:
         """Byte classes, and the column of each: equal columns become one class."""
-        merged: dict[bytes, int] = {}
-        classes = [merged.setdefault(column.tobytes(), len(merged)) for column in columns]
-        kept = [classes.index(number) for number in range(len(merged))]
-        byte_classes = np.array(classes)[np.searchsorted(self.cuts, np.arange(256), side="right") - 1]
-        return byte_classes.astype(np.uint8), kept
+        raw = [column.tobytes() for column in np.ascontiguousarray(self.transitions.T)]
+        first = {values: column for column, values in reversed([*enumerate(raw)])}
+        kept = sorted(first.values())
+        numbers = {raw[column]: number for number, column in enumerate(kept)}
+        widths = np.diff(self.cuts, append=256)
+        classes = np.array([numbers[values] for values in raw], dtype=np.uint8)
+        return np.repeat(classes, widths), kept
 
 
 def tabulate(construction: Determinisation, basis: Tables | None = None, *, trimmed: bool = False) -> Tables:
@@ -187,6 +187,8 @@ class _Filling:
 
     def _moved(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
         """The numbers that states of the construction have in the tables."""
+        if not self._dropped:
+            return states
         return np.where(states < self._begun, states, states - self._dropped)
 
     def _columns(self, low: int, high: int) -> slice:
@@ -234,8 +236,14 @@ class _Filling:
     def _fill_block(self, block: Block) -> None:
         first, targets = block.first - self._dropped, self._moved(block.targets)
         states = slice(first, first + len(targets))
-        for low, high, column in block.plain:
-            self.table[states, self._columns(low, high)] = targets[:, column][:, None]
+        if block.plain:
+            # One letter more, of what is not read plainly.
+            letters = np.full(len(self.cuts), targets.shape[1])
+            for low, high, letter in block.plain:
+                letters[self._columns(low, high)] = letter
+            padded = np.full((len(targets), targets.shape[1] + 1), DEAD, dtype=np.int32)
+            padded[:, :-1] = targets
+            padded.take(letters, axis=1, out=self.table[states], mode="clip")  # "raise" would copy
         alike: dict[tuple[int, tuple[int, ...]], _Returns] = {}
         numbers: dict[tuple[int, int], NDArray[np.int64]] = {}
         for call in block.calls:
@@ -263,24 +271,31 @@ class _Filling:
     def _fill_borders(self) -> None:
         """Let states that begin a block go on as it does, and its accepting states as what comes after it."""
         construction, dropped = self._construction, self._dropped
-        borders = [(np.array([state - dropped]), begun - dropped) for state, begun in construction.beginnings]
+        borders = [([state - dropped], begun - dropped) for state, begun in construction.beginnings]
         borders += [
-            (block.first - dropped + ending, after - dropped)
+            ((block.first - dropped + ending).tolist(), after - dropped)
             for block in construction.blocks
             for ending, after in block.after
         ]
-        changed = np.zeros(len(self.table), dtype=np.bool_)
+        changed: set[int] = set()
         for states, other in borders:
             self._go_on(states, other)
-            changed[states] = True
+            changed.update(states)
         for states, other in borders:  # what comes after a block may begin another
-            if changed[other]:
+            if other in changed:
                 self._go_on(states, other)
 
-    def _go_on(self, states: NDArray[np.int64], other: int) -> None:
+    def _go_on(self, states: list[int], other: int) -> None:
         """Let states have the moves of another besides their own."""
-        columns = self.table[other].nonzero()[0]
-        cells = (states[:, None], columns)
-        own = self.table[cells]
-        self.table[cells] = np.where(own == DEAD, self.table[other, columns], own)
-        self.accepting[states] |= self.accepting[other]
+        moves, accepts = self.table[other], self.accepting[other]
+        if len(states) > _MANY:
+            columns = moves.nonzero()[0]
+            cells = (np.array(states)[:, None], columns)
+            own = self.table[cells]
+            self.table[cells] = np.where(own == DEAD, moves[columns], own)
+        else:
+            for state in states:
+                row = self.table[state]
+                np.copyto(row, moves, where=row == DEAD)
+        if accepts:
+            self.accepting[states] = True

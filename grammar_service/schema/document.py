@@ -52,16 +52,15 @@ class Place:
 
     def child(self, *tokens: str | int) -> Place:
         """The sub-schema reached by these keys and indices."""
-        place = self
+        pointer, schema, base, scope = self.pointer, self.schema, self.base, self.scope
         for token in tokens:
-            pointer = f"{place.pointer}/{str(token).replace('~', '~0').replace('/', '~1')}"
-            schema = place.schema[token]
-            shadowed = place.alone and isinstance(schema, dict) and "$ref" in schema
-            base = place.base if shadowed else resource(place.base, schema)
-            place = replace(place, pointer=pointer, schema=schema, base=base)
-            if base in place.anchored:
-                place = place.entered(place.scope)
-        return place
+            pointer = f"{pointer}/{str(token).replace('~', '~0').replace('/', '~1')}"
+            schema = schema[token]
+            shadowed = self.alone and isinstance(schema, dict) and "$ref" in schema
+            base = base if shadowed else resource(base, schema)
+            if base in self.anchored and base not in scope:
+                scope = (*scope, base)
+        return replace(self, pointer=pointer, schema=schema, base=base, scope=scope)
 
     def entered(self, scope: tuple[str, ...]) -> Place:
         """This sub-schema, reached from within `scope`."""

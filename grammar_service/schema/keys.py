@@ -71,14 +71,15 @@ class Keys:
             return
         rest = {others: number for (trie, others), number in numbers.items() if trie is _REST}
         moves = list(self._moves(numbers))
-        points = np.array([point for _, point, _ in moves], dtype=np.int64)
-        cuts = np.unique(np.concatenate([[0, *SURROGATES], points, points + 1]))
-        cuts = cuts[cuts < END_OF_UNICODE]
+        points = {point for _, point, _ in moves}
+        bounds = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
+        columns = {cut: column for column, cut in enumerate(sorted(bounds))}
+        cuts = np.array([*columns], dtype=np.int64)
         table = np.zeros((len(numbers) + 1, len(cuts)), dtype=np.int64)
         table[1:] = np.array([rest[others] if others is not None else DEAD for _, others in numbers])[:, None]
-        table[:, slice(*np.searchsorted(cuts, SURROGATES))] = DEAD
-        states = np.array([state for state, _, _ in moves], dtype=np.int64)
-        table[states, np.searchsorted(cuts, points)] = [target for _, _, target in moves]
+        table[:, columns[SURROGATES[0]] : columns[SURROGATES[1]]] = DEAD
+        states, read, targets = zip(*moves, strict=True) if moves else ((), (), ())
+        table[[*states], [columns[point] for point in read]] = targets
         ends: dict[int, list[int]] = {}
         for (trie, others), number in numbers.items():
             end = trie.end[0] if trie.end is not None else others
