@@ -105,7 +105,7 @@ class Automaton:
         """The automaton as it travels and is stored."""
         table = self.transitions.astype("<i4", copy=False)
         changes = table.copy()
-        changes[1:] -= table[:-1]
+        np.subtract(table[1:], table[:-1], out=changes[1:])
         return automaton_pb2.Automaton(
             format_version=FORMAT_VERSION,
             byte_classes=self.byte_classes.tobytes(),

@@ -216,11 +216,17 @@ class _Search:
 
     def _leads_on(self, callers: NDArray[np.int64], targets: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Whether a call leads somewhere, and neither the first nor the last plain transition leads there."""
-        origins, plain = self._plain
-        bounds = np.zeros((2, self._states), dtype=np.int32)
-        bounds[0, origins[::-1]], bounds[1, origins] = plain[::-1], plain  # the last one written stays
-        elsewhere = (targets != bounds[0, callers]) & (targets != bounds[1, callers])
+        first, last = self._bounds
+        elsewhere = (targets != first[callers]) & (targets != last[callers])
         return np.asarray(elsewhere & (targets != DEAD) & (targets != callers))
+
+    @cached_property
+    def _bounds(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """(states,): where the first and the last plain transition of each lead."""
+        origins, plain = self._plain
+        first, last = np.zeros((2, self._states), dtype=np.int32)
+        first[origins[::-1]], last[origins] = plain[::-1], plain  # the last one written stays
+        return first, last
 
     def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int]]]:
         pending: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)

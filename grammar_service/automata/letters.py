@@ -13,6 +13,8 @@ Table = NDArray[np.int64]
 """(states, intervals or letters): the next state."""
 _LARGE = 1 << 16
 """Cells."""
+_FEW = 64
+"""Fewer rows than these are told apart faster without numpy."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ def row_numbers(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def distinct_rows(matrix: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(kinds,) the first of the rows that are equal, and (rows,) which of these each is equal to."""
+    if len(matrix) < _FEW:
+        rows = matrix[:, 0].tolist() if matrix.shape[1] == 1 else [row.tobytes() for row in matrix]
+        of_row = {row: number for number, row in enumerate(sorted(set(rows)))}
+        first = np.array([rows.index(row) for row in of_row], dtype=np.int64)
+        return first, np.array([of_row[row] for row in rows], dtype=np.int64)
     if matrix.shape[1] == 1:
         _, first, numbers = np.unique(matrix[:, 0], return_index=True, return_inverse=True)
         return first, numbers

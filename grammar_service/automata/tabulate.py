@@ -18,6 +18,8 @@ from protos.repetition import Repetition
 
 _WHITESPACE = np.array([0x09, 0x0A, 0x0D, 0x20])
 SPACES = -RETURNS
+_CHUNK = 1 << 12
+"""So many rows at a time are turned: they fit into a core's cache."""
 _MANY = 4
 """More rows than these are changed faster at once than one by one."""
 
@@ -53,7 +55,8 @@ class Tables:
         byte_classes, kept = self._merged()
         table = self.transitions.take(kept, axis=1)  # passes over the cells are what takes time
         # A class of whitespace is one of nothing else, if there are copies at all.
-        spaces = np.flatnonzero(np.isin(kept, np.searchsorted(self.cuts, _WHITESPACE))).astype(np.uint8)
+        white = {*np.searchsorted(self.cuts, _WHITESPACE).tolist()}
+        spaces = np.array([number for number, column in enumerate(kept) if column in white], dtype=np.uint8)
         spaced = self._count_spaces(table, spaces)
         total = len(table) + len(spaced) * MAX_WHITESPACE
         if total > max_states:
@@ -87,13 +90,17 @@ class Tables:
 
     def _merged(self) -> tuple[NDArray[np.uint8], list[int]]:
         """Byte classes, and the column of each: equal columns become one class."""
-        raw = [column.tobytes() for column in np.ascontiguousarray(self.transitions.T)]
-        first = {values: column for column, values in reversed([*enumerate(raw)])}
-        kept = sorted(first.values())
-        numbers = {raw[column]: number for number, column in enumerate(kept)}
+        classes = [0] * len(self.cuts)
+        for chunk in range(0, len(self.transitions), _CHUNK):
+            columns = np.ascontiguousarray(self.transitions[chunk : chunk + _CHUNK].T)
+            numbers: dict[tuple[int, bytes], int] = {}
+            classes = [
+                numbers.setdefault((before, column.tobytes()), len(numbers))
+                for before, column in zip(classes, columns, strict=True)
+            ]
+        kept = [classes.index(number) for number in range(len(numbers))]
         widths = np.diff(self.cuts, append=256)
-        classes = np.array([numbers[values] for values in raw], dtype=np.uint8)
-        return np.repeat(classes, widths), kept
+        return np.repeat(np.array(classes, dtype=np.uint8), widths), kept
 
 
 def tabulate(construction: Determinisation, basis: Tables | None = None, *, trimmed: bool = False) -> Tables:
@@ -196,7 +203,7 @@ class _Filling:
 
     def _fill_basis(self, basis: Tables) -> None:
         columns = np.searchsorted(basis.cuts, self.cuts, side="right") - 1
-        self.table[: len(basis.transitions)] = basis.transitions[:, columns]
+        basis.transitions.take(columns, axis=1, out=self.table[: len(basis.transitions)], mode="clip")
         self.call_entries.append(basis.call_entries)
         self.call_rows.append(basis.call_rows)
         self.returns.append(basis.returns)
@@ -238,9 +245,10 @@ class _Filling:
         states = slice(first, first + len(targets))
         if block.plain:
             # One letter more, of what is not read plainly.
-            letters = np.full(len(self.cuts), targets.shape[1])
+            letters = [targets.shape[1]] * len(self.cuts)
             for low, high, letter in block.plain:
-                letters[self._columns(low, high)] = letter
+                begin, end = self._column[low], self._column[high + 1]
+                letters[begin:end] = [letter] * (end - begin)
             padded = np.full((len(targets), targets.shape[1] + 1), DEAD, dtype=np.int32)
             padded[:, :-1] = targets
             padded.take(letters, axis=1, out=self.table[states], mode="clip")  # "raise" would copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import zip_longest
 from typing import TypeVar
 
@@ -131,15 +132,20 @@ class ObjectShape:
 
     def value(self, key: str) -> Schemas:
         """What the value of `key` must satisfy."""
-        declared = dict(self.properties).get(key, ())
-        return joined(declared, *(rule.schemas for rule in self.rules if rule.keys.contains(key)))
+        return joined(
+            self._declared.get(key, ()), *(rule.schemas for rule in self.rules if rule.keys.contains(key))
+        )
+
+    @cached_property
+    def _declared(self) -> dict[str, Schemas]:
+        return dict(self.properties)
 
     def intersection(self, other: ObjectShape) -> ObjectShape | None:
         """The objects in both; None if there are none for certain.
 
         What one declares is not closed by the other's silence.
         """
-        mine, theirs = dict(self.properties), dict(other.properties)
+        mine, theirs = self._declared, other._declared
         declared = joined(mine, theirs)
         required = dict.fromkeys((*self.required, *other.required))
         shape = ObjectShape(
