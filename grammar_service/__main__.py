@@ -16,6 +16,7 @@ from grammar_service.servicer import SERVICE, GrammarServicer
 from grammar_service.settings import Settings
 from grammar_service.workers import Workers
 from protos import grammar_pb2, grammar_pb2_grpc
+from protos.command_line import read_settings
 from protos.server import serve
 
 logger = logging.getLogger("grammar_service")
@@ -90,7 +91,7 @@ async def warm_up(workers: Workers, reader: GrammarReader, *, count: int) -> Non
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(run(Settings()))
+    asyncio.run(run(read_settings(Settings, service="grammar_service")))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from protos.channel import open_channel
+from protos.command_line import read_settings
 from router.app import create_app
 from router.grammar_client import GrammarClient
 from router.settings import Settings
@@ -58,7 +59,7 @@ async def serve(settings: Settings) -> None:
 def main() -> None:
     """Read the settings and serve."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(serve(Settings()))
+    asyncio.run(serve(read_settings(Settings, service="router")))
 
 
 if __name__ == "__main__":

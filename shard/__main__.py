@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from protos import generation_pb2
+from protos.command_line import read_settings
 from protos.server import serve
 from shard.adapter import AdapterError, parse_folders, read_adapter
 from shard.adapters import Adapters
@@ -63,7 +64,7 @@ class Loaded(NamedTuple):
 
 def main() -> None:
     """Serve until SIGTERM. Exits with a message if the settings or the model do not allow it."""
-    settings, place = Settings(), Place()
+    settings, place = read_settings(Settings, service="shard"), Place()
     logging.basicConfig(
         level=logging.ERROR if place.rank else logging.INFO,  # all ranks say the same, rank 0 says it
         stream=sys.stderr,
