@@ -89,7 +89,10 @@ def _check_addresses(options: Options) -> None:
         if list(addresses.values()).count(text) > 1:
             raise PreflightError(option, f"{text} is given to two services")
         try:
-            Address.parse(text).require_free()
+            address = Address.parse(text)
+            if not address.port:
+                raise PreflightError(option, f"{text} leaves the port open, and the others could not find it")
+            address.require_free()
         except ValueError as error:
             raise PreflightError(option, str(error)) from error
         except OSError as error:

@@ -22,6 +22,6 @@ def healthy(address: str, *, timeout: float = 3.0) -> bool:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("usage: python -m protos.healthcheck HOST:PORT")
-    sys.exit(0 if healthy(sys.argv[1]) else 1)
+    sys.exit(None if healthy(sys.argv[1]) else f"{sys.argv[1]} does not say that it serves")

@@ -58,13 +58,22 @@ class Server:
 async def serve(
     register: Callable[[grpc.aio.Server], None], *, service: str, address: str, grace: float
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then drain for up to `grace` seconds and return."""
+    """Serve until SIGTERM or SIGINT, then drain for up to `grace` seconds and return.
+
+    Raises:
+        SystemExit: the address cannot be bound.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     server = Server(register, service=service)
-    port = await server.start(address)
+    try:
+        port = await server.start(address)
+    except RuntimeError as error:
+        raise SystemExit(
+            f"cannot listen on {address}: it is in use, or no HOST:PORT of this machine"
+        ) from error
     logger.info("%s listens on port %d", service, port)
     try:
         await stopping.wait()

@@ -65,6 +65,12 @@ def test_an_address_that_is_none_is_refused(options: Options, text: str) -> None
     assert "is not host:port" in str(error)
 
 
+def test_a_port_that_is_left_open_is_refused_for_a_service_that_others_call(options: Options) -> None:
+    refused = refusal(replace(options, shard_address="127.0.0.1:0"))
+    assert refused.option == "--shard-address"
+    assert "127.0.0.1:0" in str(refused)
+
+
 def test_a_prompt_limit_that_leaves_no_room_is_refused(options: Options) -> None:
     error = refusal(replace(options, max_input_tokens=100, max_total_tokens=100))
     assert error.option == "--max-input-tokens"
