@@ -19,7 +19,7 @@ class ApiKey:
 
     def __init__(self, app: ASGIApp, *, key: str) -> None:
         self._app = app
-        self._expected = f"Bearer {key}".encode()
+        self._expected = key.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST" and not self._has_key(scope):
@@ -30,5 +30,5 @@ class ApiKey:
             await self._app(scope, receive, send)
 
     def _has_key(self, scope: Scope) -> bool:
-        given = Headers(scope=scope).get("authorization", "")
-        return compare_digest(given.encode(), self._expected)
+        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        return scheme.lower() == "bearer" and compare_digest(key.encode(), self._expected)

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     """The most prompts of a request to /v1/completions."""
     payload_limit: int = Field(default=2_000_000, gt=0)
     """The largest request body, in bytes; a larger one is refused with 413."""
-    api_key: SecretStr | None = None
+    api_key: SecretStr | None = Field(default=None, min_length=1)
     """What callers must send as `Authorization: Bearer KEY`; unset, anyone may call."""
     cors_allow_origin: tuple[str, ...] = ("*",)
     """The origins whose pages may call, as a JSON list; `*` is any."""

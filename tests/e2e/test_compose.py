@@ -165,6 +165,12 @@ def test_a_profile_chooses_between_cpu_and_gpu(services: dict[str, dict[str, Any
     assert all(services["router"]["depends_on"][name]["required"] is False for name in ("shard", "shard-gpu"))
 
 
+def test_a_key_that_is_set_where_compose_runs_reaches_the_router(services: dict[str, dict[str, Any]]) -> None:
+    environment = services["router"]["environment"]
+    assert "ROUTER_API_KEY" in environment
+    assert environment["ROUTER_API_KEY"] is None, "without a value: as where compose runs, and else unset"
+
+
 def test_only_the_router_is_reached_from_outside(services: dict[str, dict[str, Any]]) -> None:
     published = {name for name, service in services.items() if "ports" in service}
     assert published == {"router"}

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr, ValidationError
+
+from router.settings import Settings
 
 if TYPE_CHECKING:
     from tests.router.conftest import Services
@@ -13,7 +16,18 @@ ASKED = {"inputs": "a"}
 
 
 @pytest.mark.parametrize(
-    "given", [None, "", "Bearer", "Bearer wrong", "Bearer SECRET", "secret", "Bearer sécret"]
+    "given",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer wrong",
+        "Bearer SECRET",
+        "secret",
+        "Basic secret",
+        "Bearer  secret",
+        "Bearer sécret",
+    ],
 )
 async def test_without_the_key_no_post_is_answered(services: Services, given: str | None) -> None:
     headers = {} if given is None else {b"authorization": given.encode()}
@@ -35,6 +49,18 @@ async def test_with_the_key_everything_is_answered(services: Services) -> None:
         assert (await client.post("/generate", json=ASKED, headers=headers)).status_code == 200
         for route in ("/health", "/info", "/metrics", "/v1/models", "/docs", "/openapi.json"):
             assert (await client.get(route)).status_code == 200
+
+
+def test_an_empty_key_is_refused_for_it_would_keep_nobody_out() -> None:
+    with pytest.raises(ValidationError, match="api_key"):
+        Settings(api_key=SecretStr(""))
+
+
+async def test_the_name_of_the_scheme_may_be_written_as_one_likes(services: Services) -> None:
+    async with services.client(api_key="secret") as client:
+        for scheme in ("bearer", "BEARER"):
+            headers = {"authorization": f"{scheme} secret"}
+            assert (await client.post("/generate", json=ASKED, headers=headers)).status_code == 200
 
 
 async def test_a_page_of_any_origin_may_call_unless_some_are_named(services: Services) -> None:
