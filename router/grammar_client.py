@@ -79,7 +79,8 @@ class GrammarClient:
                 reply = await self._compile(request)
         except RequestError as failure:
             if failure.code is StatusCode.INVALID_ARGUMENT:
-                raise RequestError.invalid(f"grammar is not valid: {failure.detail}") from failure
+                why = failure.detail.removeprefix("grammar: ")  # what is said of no part of it
+                raise RequestError.invalid(f"grammar is not valid: {why}") from failure
             raise
         compiled = CompiledGrammar(
             id=reply.automaton_id,

@@ -10,7 +10,7 @@ from grpc import StatusCode
 
 from protos import automaton_pb2, grammar_pb2
 from protos.channel import open_channel
-from protos.errors import OverloadedError, UnavailableError
+from protos.errors import InvalidRequestError, OverloadedError, UnavailableError
 from router.errors import RequestError
 from router.grammar import AnyJsonObject, Choice, Grammar, JsonSchema, Regex, Tag, Tagged
 from router.grammar_client import KEPT_GRAMMARS, GrammarClient
@@ -107,6 +107,15 @@ async def test_a_refusal_is_a_grammar_that_is_not_valid(grammars: GrammarClient)
     assert raised.value.detail == (
         "grammar is not valid: /properties/a: keyword `forbidden` is not supported"
     )
+
+
+async def test_a_refusal_of_the_whole_grammar_does_not_say_so_twice(
+    services: Services, grammars: GrammarClient
+) -> None:
+    services.grammars.failures = [InvalidRequestError("grammar: compiling it takes longer than 6 s")]
+    with pytest.raises(RequestError) as raised:
+        await grammars.compile(Regex(pattern="a"))
+    assert raised.value.detail == "grammar is not valid: compiling it takes longer than 6 s"
 
 
 async def test_a_service_that_is_briefly_away_is_asked_again(
