@@ -42,8 +42,8 @@ def fuzz(
         Path | None, typer.Option(dir_okay=False, help="Write the finds to this file, as JSON.")
     ] = None,
 ) -> None:
-    """Try random grammars on the compiler: JSON Schemas with all keywords, real ones with parts exchanged,
-    regular expressions, and hostile texts.
+    """Try random grammars on the compiler: JSON Schemas with all keywords, small ones whose keywords evaluate
+    the same keys and items, real ones with parts exchanged, regular expressions, and hostile texts.
 
     Each must become an automaton or be refused; what exceeds the grammar service's time or memory is counted.
     Of what compiles, random answers must be valid by the `jsonschema` package (or match by Python's `re`),

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from benchmarks.fuzz.answers import Answers, DeadEndError
+from benchmarks.fuzz.evaluation import SMALL_VALUES
 from benchmarks.fuzz.mutation import Mutation, parts
 from benchmarks.fuzz.orders import in_every_order
 from benchmarks.fuzz.patterns import UntranslatableError, whole_match
@@ -53,6 +54,8 @@ class Probe:
     strict: bool = False
     whitespace: grammar_pb2.Whitespace = grammar_pb2.WHITESPACE_SINGLE
     seed: int = 0
+    small_values: bool = False
+    """Whether all of `evaluation.SMALL_VALUES` are tried, beside random values."""
 
     @property
     def grammar(self) -> grammar_pb2.Grammar:
@@ -203,12 +206,10 @@ def _examine_values(
     answers: list[Any],
     random: Random,
 ) -> Examination:
-    mutation = Mutation(random, parts(schema)[:300])
     compact = probe.whitespace == grammar_pb2.WHITESPACE_COMPACT
     separators = (",", ":") if compact else (", ", ": ")
     judged = 0
-    for _ in range(_VALUES):
-        value = plain(mutation.of(random.choice([None, {}, [], *answers]), changes=random.randint(1, 3)))
+    for value in _candidates(probe, schema, answers, random):
         text = write(value, separators=separators)
         try:
             complaint = reference.complaint(value, formats=False)
@@ -224,6 +225,15 @@ def _examine_values(
             if len(tried) <= _MAX_ORDERS and not any(map(accepts, tried)):
                 return Examination(flaw=Flaw("refuses what is valid", text))
     return Examination(answers=len(answers), values=judged)
+
+
+def _candidates(probe: Probe, schema: Any, answers: list[Any], random: Random) -> Iterator[Any]:
+    """Values like the answers, and others."""
+    mutation = Mutation(random, parts(schema)[:300])
+    for _ in range(_VALUES):
+        yield plain(mutation.of(random.choice([None, {}, [], *answers]), changes=random.randint(1, 3)))
+    if probe.small_values:
+        yield from SMALL_VALUES
 
 
 def _orders(value: Any, schema: Any) -> Iterator[Any]:

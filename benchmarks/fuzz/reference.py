@@ -21,6 +21,8 @@ _ONLY_NEW = {
     *("prefixItems", "minContains", "maxContains", "dependentRequired", "dependentSchemas"),
     *("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$anchor", "$dynamicAnchor"),
 }
+_TURNING = {"not", "oneOf", "if", "maxContains", "unevaluatedItems", "unevaluatedProperties"}
+"""What may hold because something else does not."""
 _DATA = {"const", "enum", "default", "examples", "example"}
 _CHECKED_FORMATS = ("ipv4", "ipv6", "uuid", "json-pointer", "email", "duration")
 """Those that the package judges as their standards do: its dates lack the year 0, its times leap seconds."""
@@ -53,6 +55,8 @@ class Reference:
         old = isinstance(schema, dict) and bool(_OLD_DRAFT.search(str(schema.get("$schema", ""))))
         if keywords & (_ONLY_NEW if old else _ONLY_OLD) or "id" in keywords:
             raise NoJudgementError("it has keywords of several drafts")
+        if self.enforces_formats and keywords & _TURNING:
+            raise NoJudgementError("a format that is taken for an annotation makes values valid or invalid")
         if any(part is not schema and isinstance(part.get("$schema"), str) for part in _schemas(schema)):
             raise NoJudgementError(
                 "a part says what draft it is of, and the package leaves exact numbers there"

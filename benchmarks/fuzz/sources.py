@@ -11,7 +11,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from benchmarks.fuzz import expressions, hostile
+from benchmarks.fuzz import evaluation, expressions, hostile
 from benchmarks.fuzz.mutation import Mutation, parts
 from benchmarks.fuzz.probe import Kind, Probe
 from benchmarks.fuzz.schemas import documents
@@ -31,6 +31,7 @@ class Source(StrEnum):
     """A kind of random grammar."""
 
     SCHEMAS = "schemas"
+    EVALUATION = "evaluation"
     REAL = "real"
     EXPRESSIONS = "expressions"
     HOSTILE = "hostile"
@@ -45,6 +46,7 @@ def probes(source: Source, real: list[str]) -> st.SearchStrategy[Probe]:
     sound = st.one_of(random_texts, st.sampled_from(real)) if real else random_texts
     texts = {
         Source.SCHEMAS: random_texts,
+        Source.EVALUATION: evaluation.documents.map(write),
         Source.REAL: st.builds(
             _changed, st.sampled_from(real or ["{}"]), sound, st.randoms(use_true_random=False)
         ),
@@ -57,6 +59,7 @@ def probes(source: Source, real: list[str]) -> st.SearchStrategy[Probe]:
         strict=_strict,
         whitespace=_whitespaces,
         seed=_seeds,
+        small_values=st.just(source is Source.EVALUATION),
     )
 
 

@@ -108,6 +108,14 @@ def test_a_schema_that_drafts_read_differently_is_not_judged(schema: Any) -> Non
         Reference(schema)
 
 
+@pytest.mark.parametrize(
+    "schema", [{"not": {"format": "ipv4"}}, {"oneOf": [True, {"format": "uri"}]}, {"if": {"format": "date"}}]
+)
+def test_a_schema_that_may_hold_because_a_format_does_not_is_not_judged(schema: Any) -> None:
+    with pytest.raises(NoJudgementError):
+        Reference(schema)
+
+
 def test_numbers_are_written_as_they_are_spelled() -> None:
     value = {"a": [Decimal("1.50"), 10**30, Decimal("1E+400"), True, "é\\"]}
     assert write(value) == '{"a": [1.50, 1' + "0" * 30 + ', 1E+400, true, "\\u00e9\\\\"]}'
@@ -158,6 +166,19 @@ def test_another_grammars_automaton_is_found_out(
     assert isinstance(examination, Examination)
     assert examination.flaw is not None
     assert examination.flaw.flaw == flaw
+
+
+def test_small_values_find_out_what_few_values_differ_in() -> None:
+    compilation = attempt(Probe(kind=Kind.JSON_SCHEMA, source="{}"))
+    assert isinstance(compilation, Compilation)
+    source = '{"not": {"const": {"a": 1, "b": "a", "z": 1}}}'
+    flaws = []
+    for small_values in (False, True):
+        probe = Probe(kind=Kind.JSON_SCHEMA, source=source, small_values=small_values)
+        examination = attempt((probe, compilation.automaton))
+        assert isinstance(examination, Examination)
+        flaws.append(examination.flaw and examination.flaw.flaw)
+    assert flaws == [None, "accepts what is invalid"]
 
 
 def test_a_refusal_as_a_contradiction_is_doubted() -> None:
