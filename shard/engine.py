@@ -6,7 +6,7 @@ import asyncio
 import logging
 from array import array
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -17,7 +17,7 @@ from shard.answer import Answer, Event, Sampled
 from shard.counters import Counters
 from shard.scheduler import Scheduler
 from shard.sequence import Sequence, Slice
-from shard.step_masks import StepMasks, find_masks
+from shard.step_masks import StepMasks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +38,8 @@ class Model(Protocol):
     def step(self, slices: list[Slice], masks: Callable[[], Masks]) -> Mapping[Sequence, list[Sampled]]:
         """Read the slices and sample tokens for each sequence whose end they reach: one, or more by drafts.
 
-        `masks()` waits for the token masks, so it is called after the forward pass has been launched. It has
-        one for each row with a grammar, but for those after a draft that is not allowed.
+        `masks()` finds the token masks, which takes time, so it is called after the forward pass has been
+        launched. It has one for each row with a grammar, but for those after a draft that is not allowed.
         """
 
 
@@ -109,13 +109,13 @@ class Engine:
 
     async def run(self) -> None:
         """Serve until cancelled. An error of the model ends the loop: open generations fail, new ones too."""
-        # Threads of its own: one that always computes keeps its pool of workers, and no other work delays it.
-        with ThreadPoolExecutor(1, "forward") as forward, ThreadPoolExecutor(1, "masks") as masks:
+        # Of its own: a thread that always computes keeps its pool of workers, and no other work delays it.
+        with ThreadPoolExecutor(1, "forward") as forward:
             try:
                 while True:
                     slices = self._scheduler.plan()
                     if slices:
-                        await self._step(slices, forward, masks)
+                        await self._step(slices, forward)
                     else:
                         self._arrived.clear()
                         await self._arrived.wait()
@@ -152,30 +152,25 @@ class Engine:
             self._scheduler.remove(sequence)
             del self._streams[sequence]
 
-    async def _step(
-        self, slices: list[Slice], forward: ThreadPoolExecutor, masks: ThreadPoolExecutor
-    ) -> None:
+    async def _step(self, slices: list[Slice], forward: ThreadPoolExecutor) -> None:
         for each in slices:
             if stream := self._streams.get(each.sequence):
                 stream.answer.timing.start()
         sampling = [each.sequence for each in slices if each.samples]
-        constrained = [each for each in slices if each.samples and each.sequence.constraint is not None]
-        enough = max(self._mask_seconds, self._mask_share * self._step_seconds)
-        grammar = masks.submit(find_masks, constrained, enough=enough) if constrained else None
+        masks = StepMasks(slices, enough=max(self._mask_seconds, self._mask_share * self._step_seconds))
         began = perf_counter()
         loop = asyncio.get_running_loop()
-        sampled = await loop.run_in_executor(forward, self._model.step, slices, lambda: _rows(grammar))
+        sampled = await loop.run_in_executor(forward, self._model.step, slices, masks.find)
         self._step_seconds = perf_counter() - began
         self._counters.steps += 1
         self._counters.drafted_tokens += sum(len(each.drafts) for each in slices)
         self._scheduler.settle(slices)
-        found = grammar.result() if grammar else StepMasks()
         for sequence in sampling:
-            if sequence in found.late:
+            if sequence in masks.late:
                 sequence.computed -= 1  # its last token is read again, for its logits
                 self._counters.late_masks += 1
             else:
-                self._deliver(sequence, sampled[sequence], found.failures.get(sequence))
+                self._deliver(sequence, sampled[sequence], masks.failures.get(sequence))
 
     def _deliver(self, sequence: Sequence, sampled: list[Sampled], failure: Exception | None) -> None:
         """Append the tokens and tell the caller. What fails here is this sequence's own and ends only it."""
@@ -210,7 +205,3 @@ class Engine:
         self._ended = True
         for stream in self._streams.values():
             stream.events.put_nowait(error)
-
-
-def _rows(grammar: Future[StepMasks] | None) -> Masks:
-    return grammar.result().rows if grammar else {}

@@ -121,8 +121,7 @@ class Spelling:
 
     def _mask(self, place: int) -> NDArray[np.int32]:
         bits = np.zeros(288, dtype=np.uint8)
-        if self._text != b"nothing":
-            bits[self._text[place] if place < len(self._text) else EOS] = 1
+        bits[self._text[place] if place < len(self._text) else EOS] = 1
         return np.packbits(bits, bitorder="little").view(np.int32)
 
     def advance(self, token_id: int) -> None:

@@ -144,11 +144,10 @@ async def test_who_has_no_mask_yet_waits_a_step_so_that_others_need_not(serving:
         await shard.all_free()
 
 
-@pytest.mark.parametrize("grammar", ["broken", "nothing"])
-async def test_a_grammar_that_fails_fails_its_own_call_only(serving: Any, failure: Any, grammar: str) -> None:
+async def test_a_grammar_that_fails_fails_its_own_call_only(serving: Any, failure: Any) -> None:
     async with serving() as shard:
         other = asyncio.create_task(shard.text("xy", max_new_tokens=100))
-        code, _ = await failure(shard.generate("xy", automaton=AUTOMATON, automaton_id=grammar))
+        code, _ = await failure(shard.generate("xy", automaton=AUTOMATON, automaton_id="broken"))
         assert code is grpc.StatusCode.INTERNAL
         assert len(await other) == 100
         await shard.all_free()
