@@ -1,4 +1,4 @@
-"""The token masks on the model's device, each brought there once."""
+"""What token masks do to scores, on the model's device."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_ROWS = 256
+NEVER = torch.tensor(-torch.inf)
 
 
 class MaskTable:
@@ -26,13 +27,19 @@ class MaskTable:
         self._device = device
         self._most_rows = most_rows
         self._table = torch.empty(0, 0, dtype=torch.uint8, device=device)
+        self._bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8).to(device)
         self._rows: OrderedDict[int, tuple[int, NDArray[np.int32]]] = OrderedDict()
         """By the identity of a mask, which is kept so that no other can have it: the index of its row."""
 
+    def apply(self, scores: Tensor, masks: Sequence[NDArray[np.int32]]) -> Tensor:
+        """As `Unpacked.apply`, on the device."""
+        return scores.where(self.gather(masks)[:, : scores.shape[1]], -torch.inf)
+
     def gather(self, masks: Sequence[NDArray[np.int32]]) -> Tensor:
-        """(masks, bytes) of the masks, each (words,), on the device."""
+        """The masks as flags, (masks, 32 * words), on the device."""
         indices = [self._row(mask, at_once=len(masks)) for mask in masks]
-        return self._table[torch.tensor(indices).to(self._device, non_blocking=True)]
+        rows = self._table[torch.tensor(indices).to(self._device, non_blocking=True)]
+        return (rows[:, :, None] & self._bits).ne(0).flatten(1)
 
     def _row(self, mask: NDArray[np.int32], *, at_once: int) -> int:
         known = self._rows.get(id(mask))
@@ -55,6 +62,20 @@ class MaskTable:
         self._table = table
 
 
-def stacked(masks: Sequence[NDArray[np.int32]]) -> Tensor:
-    """(masks, bytes) of the masks, each (words,), on the CPU."""
-    return torch.from_numpy(np.stack(masks).view(np.uint8))
+class Unpacked:
+    """Masks on the CPU. What it gives lies in the same memory at every step, so it lasts until the next one.
+
+    Fresh memory for the scores of a step takes as long as all else that its masks ask for.
+    """
+
+    def __init__(self) -> None:
+        self._memory = torch.empty(0, 0)
+
+    def apply(self, scores: Tensor, masks: Sequence[NDArray[np.int32]]) -> Tensor:
+        """Scores, (masks, vocabulary), float32, with -inf wherever the row's mask, (words,), has no bit."""
+        count, width = scores.shape
+        if self._memory.shape[1] != width or len(self._memory) < count:
+            self._memory = torch.empty(count, width)
+        flags = np.unpackbits(np.concatenate(masks).view(np.uint8), bitorder="little")
+        allowed = torch.from_numpy(flags.view(np.bool_).reshape(count, -1))[:, :width]
+        return torch.where(allowed, scores, NEVER, out=self._memory[:count])

@@ -19,7 +19,7 @@ from shard.batch import Batch, Layout
 from shard.drafts import verified
 from shard.kv_cache import KVCache, LayerShape
 from shard.logprobs import record_prompt_logprobs
-from shard.mask_table import MaskTable
+from shard.mask_table import MaskTable, Unpacked
 from shard.sampling import sample
 from shard.sequence import Sequence, Slice
 
@@ -48,7 +48,7 @@ class SamplingModel(ABC):
 
     _announce: Callable[[Numbers], None] | None = None
     _adapters: Adapters | None = None
-    _table: MaskTable | None = None
+    _masks: MaskTable | Unpacked | None = None
 
     def lead(self, announce: Callable[[Numbers], None]) -> None:
         """From now on tell other ranks the numbers of each step, before reading it."""
@@ -66,8 +66,9 @@ class SamplingModel(ABC):
         record_prompt_logprobs(ordered, logits[len(rows) :])
         if not rows:
             return {}
-        table = self._table = self._table or MaskTable(logits.device)
-        return verified(ordered, sample(logits[: len(rows)], rows, masks(), gather=table.gather))
+        on_cpu = logits.device.type == "cpu"
+        own = self._masks = self._masks or (Unpacked() if on_cpu else MaskTable(logits.device))
+        return verified(ordered, sample(logits[: len(rows)], rows, masks(), apply=own.apply))
 
     @torch.inference_mode()
     def forward(self, slices: list[Slice]) -> Tensor:

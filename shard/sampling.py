@@ -13,14 +13,14 @@ from shard import sequence
 from shard.answer import Sampled
 from shard.drawing import draw
 from shard.logprobs import describe
-from shard.mask_table import stacked
+from shard.mask_table import Unpacked
 from shard.penalties import add_bias, forbid_the_end, penalise
 from shard.watermark import add_watermark
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Gather: TypeAlias = Callable[[Sequence[NDArray[np.int32]]], Tensor]
+    Apply: TypeAlias = Callable[[Tensor, Sequence[NDArray[np.int32]]], Tensor]
 
 
 def sample(
@@ -28,7 +28,7 @@ def sample(
     sequences: Sequence[sequence.Sequence],
     masks: Mapping[sequence.Sequence, NDArray[np.int32]],
     *,
-    gather: Gather = stacked,
+    apply: Apply | None = None,
 ) -> list[Sampled]:
     """Choose the next token of each sequence.
 
@@ -39,11 +39,11 @@ def sample(
     Args:
         logits: (sequences, vocabulary), any float type.
         masks: bits of allowed tokens (see `Constraint.masks`) of the sequences that have any.
-        gather: gives masks as one tensor, (masks, bytes).
+        apply: applies masks to as many rows of scores, see `Unpacked.apply`, which it is unless told.
     """
     logits = logits.float()
     scores = _adjusted(logits, sequences)
-    scores = _masked(scores, [masks.get(each) for each in sequences], gather)
+    scores = _masked(scores, [masks.get(each) for each in sequences], apply or Unpacked().apply)
     forbid_the_end(scores, sequences)
     chosen = scores.argmax(-1)
     drawing = [row for row, each in enumerate(sequences) if each.sampling.do_sample]
@@ -70,17 +70,13 @@ def _adjusts(each: sequence.Sequence) -> bool:
     return waits or own.penalises or bool(own.logit_bias) or own.watermark is not None
 
 
-def _masked(scores: Tensor, masks: Sequence[NDArray[np.int32] | None], gather: Gather) -> Tensor:
+def _masked(scores: Tensor, masks: Sequence[NDArray[np.int32] | None], apply: Apply) -> Tensor:
     """The scores with -inf wherever the row's mask has no bit."""
     rows = [row for row, mask in enumerate(masks) if mask is not None]
     if not rows:
         return scores
-    words = gather([mask for mask in masks if mask is not None]).to(scores.device, non_blocking=True)
-    bits = torch.tensor([1 << bit for bit in range(8)], dtype=torch.uint8).to(
-        scores.device, non_blocking=True
-    )
-    allowed = (words[:, :, None] & bits).ne(0).flatten(1)[:, : scores.shape[1]]
+    given = [mask for mask in masks if mask is not None]
     if len(rows) == len(masks):
-        return scores.masked_fill(~allowed, -torch.inf)
+        return apply(scores, given)
     index = torch.tensor(rows).to(scores.device, non_blocking=True)
-    return scores.index_copy(0, index, scores[index].masked_fill_(~allowed, -torch.inf))
+    return scores.index_copy(0, index, apply(scores[index], given))
