@@ -38,7 +38,6 @@ class Grammar:
         self._walk = Walk(vocabulary.trie, self.automaton)
         self.needs = Needs(self.automaton, vocabulary)
         self._searched = False
-        self._only: dict[int, int | None] = {}
 
     def read(self, configuration: Configuration, token_id: int) -> Configuration | None:
         """The configuration after one more token, or None if that token ended the answer.
@@ -66,19 +65,12 @@ class Grammar:
         text = bytearray()
         following: Configuration | None = configuration
         while following and len(text) < LONGEST_FORCED:
-            byte = self._only_byte(following.state)
+            byte = self._walk.only_byte(following.state)
             if byte is None or self.automaton.ends(following):
                 break
             text.append(byte)
             following = self.automaton.step(following, byte)
         return bytes(text)
-
-    def _only_byte(self, state: int) -> int | None:
-        """The byte that must come next in a state, if it is only one."""
-        if state not in self._only:
-            allowed = self.automaton.transitions[state].astype(np.bool_)[self.automaton.byte_classes]
-            self._only[state] = int(allowed.argmax()) if allowed.sum() == 1 else None
-        return self._only[state]
 
     def visits(self, configuration: Configuration) -> Visits:
         """What a walk of the vocabulary from a configuration finds: what the masks are read from."""
@@ -109,9 +101,9 @@ class Grammar:
             self._searched = True
             self.needs.learn(*find_shortcut(self.start, self._walk, self.needs, self._vocabulary))
 
-    def reach(self, configuration: Configuration) -> Reach:
+    def reach(self, configuration: Configuration, visits: Visits) -> Reach:
         """How many tokens the answer needs after each one that is allowed."""
-        return Reach(configuration, self.visits(configuration), self.needs, self._vocabulary)
+        return Reach(configuration, visits, self.needs, self._vocabulary)
 
     def mask_within(self, configuration: Configuration, reach: Reach, limit: int) -> Mask:
         """The tokens that are allowed and after which the answer needs at most `limit` more.

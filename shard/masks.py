@@ -17,6 +17,7 @@ from shard.grammar import Grammar, Mask
 from shard.needs import NEVER
 from shard.reach import Reach
 from shard.vocabulary import Vocabulary
+from shard.walk import Visits
 
 
 @dataclass
@@ -82,33 +83,40 @@ class GrammarMasks:
 
     def mask(self, grammar: Grammar, configuration: Configuration, deadline: Deadline | None) -> Mask:
         """The mask of a configuration of one of the grammars. Raises what `Grammar.mask` raises."""
-        row = self._row(grammar, configuration, deadline)
+        row = self._rows.get((grammar.number, configuration))
+        if row is not None:
+            self._rows.move_to_end((grammar.number, configuration))
+            self._counters.mask_hits += 1
+            if deadline is None or row.most_bytes <= deadline.limit:
+                return row.mask
+        began = perf_counter()
+        mask = self._look(row, grammar, configuration, deadline)
+        self._counters.mask_seconds += perf_counter() - began
+        return mask
+
+    def _look(
+        self, row: _Row | None, grammar: Grammar, configuration: Configuration, deadline: Deadline | None
+    ) -> Mask:
+        """The mask, where it is not simply what a row says."""
+        visits = None
+        if row is None:
+            visits = grammar.visits(configuration)
+            row = self._add(grammar, configuration, visits, ends=deadline is not None)
         if deadline is None or row.most_bytes <= deadline.limit:
             return row.mask
         if row.reach is None or row.reach.version != grammar.needs.version:
-            began = perf_counter()
-            row.reach = grammar.reach(configuration)
-            self._counters.mask_seconds += perf_counter() - began
+            row.reach = grammar.reach(configuration, visits or grammar.visits(configuration))
         if row.reach.most <= deadline.limit:
             return row.mask
         return grammar.mask_within(configuration, row.reach, deadline.limit)
 
-    def _row(self, grammar: Grammar, configuration: Configuration, deadline: Deadline | None) -> _Row:
-        key = (grammar.number, configuration)
-        row = self._rows.get(key)
-        if row is not None:
-            self._rows.move_to_end(key)
-            self._counters.mask_hits += 1
-            return row
-        began = perf_counter()
-        visits = grammar.visits(configuration)
-        row = self._rows[key] = _Row(grammar.mask(configuration, visits))
-        if deadline is not None:
+    def _add(self, grammar: Grammar, configuration: Configuration, visits: Visits, *, ends: bool) -> _Row:
+        row = self._rows[grammar.number, configuration] = _Row(grammar.mask(configuration, visits))
+        if ends:
             row.most_bytes = grammar.most_bytes(configuration, visits)
         if len(self._rows) > self._max_rows:
             self._rows.popitem(last=False)
         self._counters.mask_first_visits += 1
-        self._counters.mask_seconds += perf_counter() - began
         return row
 
     def known(self, grammar: Grammar, configuration: Configuration) -> bool:

@@ -62,6 +62,7 @@ class Needs:
         self._by_bytes = vocabulary.spelled_bytes.issuperset(ending.tolist())
         """Whether every byte of every shortest ending is a token."""
         self._frames: dict[tuple[int, ...], Frame | None] = {(): None}
+        self._bytes: dict[Configuration, int] = {}
         self._plans: dict[Configuration, Plan] = {}
         self._shortcuts: dict[Configuration, Plan] = {}
         self.version = 0
@@ -73,8 +74,14 @@ class Needs:
 
     def tokens_by_bytes(self, configuration: Configuration) -> int:
         """As `tokens`, if every byte took a token of its own: never less, but found at once."""
-        way = self.way(configuration)
-        return NEVER if way is None or not (self._by_bytes or way.length == 0) else way.length
+        found = self._bytes.get(configuration)
+        if found is None:
+            way = self.way(configuration)
+            possible = way is not None and (self._by_bytes or way.length == 0)
+            found = self._bytes[configuration] = way.length if way is not None and possible else NEVER
+            if len(self._bytes) > MOST_PLANS:
+                self._bytes = {}
+        return found
 
     def tokens(self, configuration: Configuration) -> int:
         """Tokens to the end at most; 0 exactly where the answer may end, `NEVER` if there is no end.

@@ -60,10 +60,17 @@ class Reach:
 
 def most_bytes(configuration: Configuration, visits: Visits, needs: Needs, vocabulary: Vocabulary) -> int:
     """As `Reach.most`, if every byte took a token of its own: never less, but found sooner."""
-    found = Found.of(configuration, visits, vocabulary.trie)
-    after = max(map(needs.tokens_by_bytes, found.after), default=0)
-    along = max(map(needs.tokens_by_bytes, found.along), default=0)
-    return max(after, along + int(_missing(vocabulary)[-1]) if found.along else 0)
+    number = visits.stacks.count
+    keys = [np.zeros(0, np.intp), *(live.states * number + live.tops for live in visits.levels)]
+    places = [divmod(key, number) for key in np.unique(np.concatenate(keys)).tolist()]
+    rows = {top: visits.stacks.rows(top) for _, top in places}
+    after = {Configuration(state, rows[top]) for state, top in places}
+    after.update(end for _, end in visits.others)
+    most = max(map(needs.tokens_by_bytes, after), default=0)
+    if not (visits.path and len(visits.whole)):
+        return most
+    along = (Configuration(state, configuration.stack) for state in visits.path.states.tolist())
+    return max(most, max(map(needs.tokens_by_bytes, along)) + int(_missing(vocabulary)[-1]))
 
 
 def _missing(vocabulary: Vocabulary) -> Index:

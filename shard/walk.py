@@ -26,6 +26,7 @@ class Walk:
         self._num_states, self._num_classes = automaton.transitions.shape
         self._table = automaton.transitions.reshape(-1)
         self._classes = automaton.byte_classes.astype(np.intp)
+        self._only: dict[int, int | None] = {}
         longest = min(int(trie.height[0]), LONGEST_PATH)
         self._runs = Runs(automaton, guide=trie.commonest_byte, longest=longest)
 
@@ -49,10 +50,11 @@ class Walk:
     def visits(self, configuration: Configuration) -> Visits:
         """Walk from `configuration`: what is read without dying, and where that leads."""
         trie = self._trie
-        base = len(configuration.stack)
-        path = self._runs.path(configuration.state, may_call=base < self._automaton.max_depth)
-        stacks = Stacks(configuration.stack)
-        live = Live(np.zeros(1, np.intp), np.full(1, configuration.state), np.full(1, base))
+        node, begun, forced = self._forced(configuration)
+        base = len(begun.stack)
+        stacks = Stacks(begun.stack)
+        path = None if forced else self._runs.path(begun.state, may_call=base < self._automaton.max_depth)
+        live = Live(np.full(1, node), np.full(1, begun.state), np.full(1, base))
         levels: list[Live] = []
         covered: list[Index] = [live.nodes[:0]]
         while trie.size.take(live.nodes).sum() > FEW_NODES:
@@ -65,7 +67,25 @@ class Walk:
             live = self._step(live, nodes, parents, stacks)
             levels.append(live)
         others = self._read_one_by_one(live, stacks)
-        return Visits(levels, others, np.concatenate(covered), path, stacks)
+        return Visits(levels, forced + others, np.concatenate(covered), path, stacks)
+
+    def only_byte(self, state: int) -> int | None:
+        """The byte that must come next in a state, if it is only one."""
+        if state not in self._only:
+            allowed = self._automaton.transitions[state].astype(np.bool_)[self._automaton.byte_classes]
+            self._only[state] = int(allowed.argmax()) if np.count_nonzero(allowed) == 1 else None
+        return self._only[state]
+
+    def _forced(self, begun: Configuration) -> tuple[int, Configuration, list[tuple[int, Configuration]]]:
+        """Follow the bytes that must come: the last node and where that leads, and all nodes on the way."""
+        trie, node, forced = self._trie, 0, list[tuple[int, Configuration]]()
+        while trie.num_children[node] and (byte := self.only_byte(begun.state)) is not None:
+            child, following = trie.child(node, byte), self._automaton.step(begun, byte)
+            if not child or following is None:
+                break  # and so does the walk from here
+            node, begun = child, following
+            forced.append((node, begun))
+        return node, begun, forced
 
     def _children(self, nodes: Index) -> tuple[Index, Index]:
         """All children of the nodes, and for each the position of its parent in `nodes`."""
