@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FIRST_ROWS = 256
-NEVER = torch.tensor(-torch.inf)
+_FORBIDDEN = torch.tensor(-torch.inf)
 
 
 class MaskTable:
@@ -78,4 +78,4 @@ class Unpacked:
             self._memory = torch.empty(count, width)
         flags = np.unpackbits(np.concatenate(masks).view(np.uint8), bitorder="little")
         allowed = torch.from_numpy(flags.view(np.bool_).reshape(count, -1))[:, :width]
-        return torch.where(allowed, scores, NEVER, out=self._memory[:count])
+        return torch.where(allowed, scores, _FORBIDDEN, out=self._memory[:count])

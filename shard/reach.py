@@ -10,7 +10,7 @@ from protos.automaton import Configuration
 from shard.needs import NEVER, Needs
 from shard.trie import Index, Trie, expanded
 from shard.vocabulary import Vocabulary
-from shard.walk import Visits
+from shard.walk import Stacks, Visits
 
 CONTINUATIONS = range(0x80, 0xC0)
 """The bytes of a character after its first."""
@@ -60,17 +60,27 @@ class Reach:
 
 def most_bytes(configuration: Configuration, visits: Visits, needs: Needs, vocabulary: Vocabulary) -> int:
     """As `Reach.most`, if every byte took a token of its own: never less, but found sooner."""
-    number = visits.stacks.count
-    keys = [np.zeros(0, np.intp), *(live.states * number + live.tops for live in visits.levels)]
-    places = [divmod(key, number) for key in np.unique(np.concatenate(keys)).tolist()]
-    rows = {top: visits.stacks.rows(top) for _, top in places}
-    after = {Configuration(state, rows[top]) for state, top in places}
-    after.update(end for _, end in visits.others)
+    stacks = visits.stacks
+    keys = [np.zeros(0, np.intp), *(live.states * stacks.count + live.tops for live in visits.levels)]
+    after = {*_configurations(np.unique(np.concatenate(keys)), stacks), *(end for _, end in visits.others)}
     most = max(map(needs.tokens_by_bytes, after), default=0)
-    if not (visits.path and len(visits.whole)):
+    along = _along(configuration, visits)
+    if not along:
         return most
-    along = (Configuration(state, configuration.stack) for state in visits.path.states.tolist())
     return max(most, max(map(needs.tokens_by_bytes, along)) + int(_missing(vocabulary)[-1]))
+
+
+def _configurations(keys: Index, stacks: Stacks) -> list[Configuration]:
+    """What `keys`, each a state * stacks.count + the top of a stack, stand for."""
+    places = [divmod(key, stacks.count) for key in keys.tolist()]
+    rows = {top: stacks.rows(top) for top in {top for _, top in places}}
+    return [Configuration(state, rows[top]) for state, top in places]
+
+
+def _along(begun: Configuration, visits: Visits) -> list[Configuration]:
+    """Where nodes that were not read lead, by the number of their characters."""
+    states = visits.path.states.tolist() if visits.path and len(visits.whole) else []
+    return [Configuration(state, begun.stack) for state in states]
 
 
 def _missing(vocabulary: Vocabulary) -> Index:
@@ -110,21 +120,18 @@ class Found(NamedTuple):
         else:
             nodes, states, tops = (np.concatenate(column) for column in zip(*levels, strict=True))
         tokens = (trie.begin.take(nodes) < trie.own_end.take(nodes)).nonzero()[0]
-        number = stacks.count
-        keys, which = np.unique(states.take(tokens) * number + tops.take(tokens), return_inverse=True)
-        rows = {top: stacks.rows(top) for top in set((keys % number).tolist())}
+        keys, which = np.unique(states.take(tokens) * stacks.count + tops.take(tokens), return_inverse=True)
         others = [(node, end) for node, end in visits.others if trie.spells(node)]
         places: dict[Configuration, int] = {}
 
         def place(configuration: Configuration) -> int:  # equal ones may have different keys
             return places.setdefault(configuration, len(places))
 
-        by_key = [place(Configuration(key // number, rows[key % number])) for key in keys.tolist()]
+        by_key = [place(configuration) for configuration in _configurations(keys, stacks)]
         by_hand = [place(end) for _, end in others]
-        states_along = visits.path.states.tolist() if visits.path and len(visits.whole) else []
         return cls(
             nodes=np.append(nodes.take(tokens), [node for node, _ in others]).astype(np.intp),
             which=np.append(np.array(by_key, dtype=np.intp)[which], by_hand).astype(np.intp),
             after=list(places),
-            along=[Configuration(state, begun.stack) for state in states_along],
+            along=_along(begun, visits),
         )

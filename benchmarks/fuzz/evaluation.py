@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations, product
+from operator import or_
 from typing import Any
 
 from hypothesis import strategies as st
@@ -74,13 +75,9 @@ def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         _some(objects, most=3),
         _some(arrays, most=3),
         _some({**objects, **arrays, **branches}, most=4),
-        st.tuples(_some(branches, most=2), _some(unevaluated, most=1)).map(lambda pair: pair[0] | pair[1]),
-        st.tuples(_some(objects, most=3), st.just({"unevaluatedProperties": False})).map(
-            lambda pair: pair[0] | pair[1]
-        ),
-        st.tuples(_some(arrays, most=3), st.just({"unevaluatedItems": False})).map(
-            lambda pair: pair[0] | pair[1]
-        ),
+        st.builds(or_, _some(branches, most=2), _some(unevaluated, most=1)),
+        st.builds(or_, _some(objects, most=3), st.just({"unevaluatedProperties": False})),
+        st.builds(or_, _some(arrays, most=3), st.just({"unevaluatedItems": False})),
     )
 
 

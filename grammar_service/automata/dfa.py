@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ __all__ = [
     "Dfa",
     "TooManyStatesError",
     "character_classes",
+    "columns_of",
 ]
 
 SURROGATES = (0xD800, 0xE000)
@@ -85,8 +86,7 @@ class Dfa:
             ends.add(state)
         points = {point for row in moves for point in row}
         surrogates = any(SURROGATES[0] <= point < SURROGATES[1] for point in points)
-        bounds = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
-        column = {cut: number for number, cut in enumerate(sorted(bounds))}
+        column = columns_of(points)
         cuts = np.array([*column], dtype=np.int64)
         table = np.zeros((len(moves), len(cuts)), dtype=np.int64)
         for state, row in enumerate(moves):
@@ -292,6 +292,12 @@ class Dfa:
         kept[1:] = (self.table[:, 1:] != self.table[:, :-1]).any(axis=0)
         kept |= np.isin(self.cuts, _BASE_CUTS)
         return Dfa(self.cuts[kept], self.table[:, kept], self.accepting, self.start)
+
+
+def columns_of(points: Collection[int]) -> dict[int, int]:
+    """The columns of a table with one for each of some code points, by where they begin, ascending."""
+    cuts = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
+    return {cut: column for column, cut in enumerate(sorted(cuts))}
 
 
 def character_classes(cuts: NDArray[np.int64], table: NDArray[np.int64]) -> Classes:

@@ -58,14 +58,15 @@ class Place:
             schema = schema[token]
             shadowed = self.alone and isinstance(schema, dict) and "$ref" in schema
             base = base if shadowed else resource(base, schema)
-            if base in self.anchored and base not in scope:
-                scope = (*scope, base)
+            scope = self._entered(scope, base)
         return replace(self, pointer=pointer, schema=schema, base=base, scope=scope)
 
     def entered(self, scope: tuple[str, ...]) -> Place:
         """This sub-schema, reached from within `scope`."""
-        new = self.base in self.anchored and self.base not in scope
-        return replace(self, scope=(*scope, self.base) if new else scope)
+        return replace(self, scope=self._entered(scope, self.base))
+
+    def _entered(self, scope: tuple[str, ...], base: str) -> tuple[str, ...]:
+        return (*scope, base) if base in self.anchored and base not in scope else scope
 
     def negation(self) -> Place:
         """What does not satisfy this sub-schema."""

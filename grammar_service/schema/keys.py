@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Dfa
+from grammar_service.automata.dfa import DEAD, SURROGATES, Dfa, columns_of
 from grammar_service.automata.program import Entry, Leaf, Program
 from grammar_service.automata.spelling import Spelling
 
@@ -71,9 +71,7 @@ class Keys:
             return
         rest = {others: number for (trie, others), number in numbers.items() if trie is _REST}
         moves = list(self._moves(numbers))
-        points = {point for _, point, _ in moves}
-        bounds = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
-        columns = {cut: column for column, cut in enumerate(sorted(bounds))}
+        columns = columns_of({point for _, point, _ in moves})
         cuts = np.array([*columns], dtype=np.int64)
         table = np.zeros((len(numbers) + 1, len(cuts)), dtype=np.int64)
         table[1:] = np.array([rest[others] if others is not None else DEAD for _, others in numbers])[:, None]

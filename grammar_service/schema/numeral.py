@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, SURROGATES, Dfa, TooManyStatesError
+from grammar_service.automata.dfa import DEAD, Dfa, TooManyStatesError, columns_of
 
 MAX_INTEGER_DIGITS = 20
 MAX_FRACTION_DIGITS = 20
@@ -69,7 +69,8 @@ def explored(
             row.append(DEAD if following is None else numbers[following])
         rows.append(row)
     points = [ord(symbol) for symbol in _SYMBOLS]
-    cuts = np.unique(np.array([0, *SURROGATES, *points, *(point + 1 for point in points)], dtype=np.int64))
+    columns = columns_of(points)
+    cuts = np.array([*columns], dtype=np.int64)
     table = np.full((len(rows), len(cuts)), DEAD, dtype=np.int64)
-    table[:, np.searchsorted(cuts, points)] = rows
+    table[:, [columns[point] for point in points]] = rows
     return Dfa(cuts, table, np.array([False, *map(accepts, queue)]), 1).minimised()

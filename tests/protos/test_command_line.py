@@ -28,6 +28,13 @@ def arguments(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return given
 
 
+def ending() -> object:
+    """The exit code, or the message, with which reading the settings ends the process."""
+    with pytest.raises(SystemExit) as ended:
+        read_settings(Settings, service="printer")
+    return ended.value.code
+
+
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRINTER_PORT", "3")
     assert read_settings(Settings, service="printer") == Settings(port=3)
@@ -37,9 +44,7 @@ def test_help_lists_every_variable_with_its_default_and_meaning(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments.append("--help")
-    with pytest.raises(SystemExit) as ended:
-        read_settings(Settings, service="printer")
-    assert ended.value.code == 0
+    assert ending() == 0
     printed = capsys.readouterr().out
     assert "python -m printer" in printed
     assert "  PRINTER_PORT [9100]\n      Where jobs come in.\n" in printed
@@ -50,9 +55,7 @@ def test_an_argument_is_refused_and_not_ignored(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments.append("--port=3")
-    with pytest.raises(SystemExit) as ended:
-        read_settings(Settings, service="printer")
-    assert ended.value.code == 2
+    assert ending() == 2
     assert "--port=3" in capsys.readouterr().err
 
 
@@ -67,8 +70,7 @@ def test_a_wrong_setting_is_named_in_a_line(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(SystemExit) as ended:
-        read_settings(Settings, service="printer")
-    assert str(ended.value).startswith("printer: ")
-    assert why in str(ended.value)
-    assert "\n" not in str(ended.value)
+    message = str(ending())
+    assert message.startswith("printer: ")
+    assert why in message
+    assert "\n" not in message
