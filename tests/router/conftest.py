@@ -84,7 +84,7 @@ class FakeShard(generation_pb2_grpc.GenerationServiceServicer):
                     if last:
                         event.completion.CopyFrom(self._completion(request, words, index))
                     yield event
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):  # the latter where gRPC was sending an event
             self.cancelled.set()
             raise
 
