@@ -12,6 +12,11 @@ ENV PYTHONUNBUFFERED=1 \
     HF_HOME=/models/huggingface \
     SHARD_CACHE_DIR=/models/converted
 
+# With a compiler the shard makes native code of the model's steps on a CPU.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ \
+    && rm -rf /var/lib/apt/lists/*
+
 WORKDIR /src
 COPY pyproject.toml constraints.txt hatch_build.py README.md LICENSE ./
 COPY protos protos

@@ -202,3 +202,8 @@ def test_the_image_is_built_of_what_is_there_and_sent(dockerfile: str) -> None:
     for source in sources:
         assert (ROOT / source).exists(), source
         assert f"!{source}" in ignored, f"{source} is not sent to the builder"
+
+
+def test_the_image_has_the_compiler_that_a_shard_on_cpus_looks_for(dockerfile: str) -> None:
+    assert re.search(r"apt-get install .*\bg\+\+", dockerfile)
+    assert dockerfile.index("g++") < dockerfile.index("USER ")
