@@ -16,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from router.api import document, openai_rules
 from router.api.body import shown
 from router.api.chat import ChatRoutes
+from router.api.chat_schema import ALTERNATIVES
 from router.api.completions import CompletionRoutes
 from router.api.hosted import HostedRoutes
 from router.api.ops import OpsRoutes
@@ -117,9 +118,10 @@ async def _mistyped(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     location = first["loc"][1:-1] if first["type"] == "missing" else first["loc"][1:]
-    where = [".".join(map(str, location))] if location else []
-    parts = ["Failed to deserialize the JSON body into the target type", *where, _problem(first)]
-    text = ": ".join(parts)
+    names = [str(part) for part in location if part not in ALTERNATIVES]
+    where = [".".join(names)] if names else []
+    begin = ["Failed to deserialize the JSON body into the target type"] if first["loc"][0] == "body" else []
+    text = ": ".join([*begin, *where, _problem(first)])
     return JSONResponse(ErrorResponse(error=text, error_type="validation").model_dump(), status_code=422)
 
 

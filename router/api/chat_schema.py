@@ -27,9 +27,14 @@ A_TOOL = {
 }
 
 
+_TEXT, _STRUCTURE, _ALLOWED, _FLAT = "<text>", "<structure>", "<allowed>", "<flat>"
+ALTERNATIVES = frozenset({_TEXT, _STRUCTURE, _ALLOWED, _FLAT})
+"""What pydantic calls the alternatives of a value in the place of an error. No request has these names."""
+
+
 def _json_type(value: Any) -> str:
     """Which of the alternatives a value is meant to be, so that an error tells of that one only."""
-    return "text" if isinstance(value, str) else "structure"
+    return _TEXT if isinstance(value, str) else _STRUCTURE
 
 
 class TextPart(JsonObject):
@@ -40,11 +45,9 @@ class TextPart(JsonObject):
 
 
 Parts = Annotated[list[TextPart], Field(fail_fast=True)]
-Content = Annotated[
-    Annotated[str, Tag("text")] | Annotated[Parts, Tag("structure")], Discriminator(_json_type)
-]
+Content = Annotated[Annotated[str, Tag(_TEXT)] | Annotated[Parts, Tag(_STRUCTURE)], Discriminator(_json_type)]
 Arguments = Annotated[
-    Annotated[str, Tag("text")] | Annotated[dict[str, Any], Tag("structure")], Discriminator(_json_type)
+    Annotated[str, Tag(_TEXT)] | Annotated[dict[str, Any], Tag(_STRUCTURE)], Discriminator(_json_type)
 ]
 
 
@@ -173,14 +176,14 @@ def _choice_type(value: Any) -> str:
     """As `_json_type`."""
     if not isinstance(value, dict) or value.get("type") != "allowed_tools":
         return _json_type(value)
-    return "flat" if "mode" in value or "tools" in value else "allowed"
+    return _FLAT if "mode" in value or "tools" in value else _ALLOWED
 
 
 Choice = Annotated[
-    Annotated[str, Tag("text")]
-    | Annotated[NamedChoice, Tag("structure")]
-    | Annotated[AllowedChoice, Tag("allowed")]
-    | Annotated[FlatAllowedChoice, Tag("flat")],
+    Annotated[str, Tag(_TEXT)]
+    | Annotated[NamedChoice, Tag(_STRUCTURE)]
+    | Annotated[AllowedChoice, Tag(_ALLOWED)]
+    | Annotated[FlatAllowedChoice, Tag(_FLAT)],
     Discriminator(_choice_type),
 ]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, HTTPException, Path, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from router.api.body import shown
 from router.api.ops_schema import Info, ModelCard, Models
 from router.api.responses import failures
 from router.errors import ErrorResponse, RequestError
@@ -20,6 +22,8 @@ from router.settings import Settings
 logger = logging.getLogger(__name__)
 
 UNAVAILABLE = failures({503: "A service behind the router is not serving"})
+MAX_NAME = 4096
+"""The longest name of a model, in characters: it may be a path."""
 
 
 class OpsRoutes:
@@ -42,6 +46,13 @@ class OpsRoutes:
             )
         self.router.add_api_route("/info", self.info, response_model=Info, responses=UNAVAILABLE)
         self.router.add_api_route("/v1/models", self.models, response_model=Models, responses=UNAVAILABLE)
+        self.router.add_api_route(
+            "/v1/models/{model_id:path}",  # names have slashes
+            self.model,
+            response_model=ModelCard,
+            responses=failures({404: "Another model is served", 422: "No model's name is so long"})
+            | UNAVAILABLE,
+        )
         self.router.add_api_route("/metrics", self.metrics, response_class=PlainTextResponse)
 
     async def health(self) -> Response:
@@ -86,8 +97,17 @@ class OpsRoutes:
             model = await self._generator.model()
         except RequestError:
             return _unhealthy()
-        card = ModelCard(id=model.id, object="model", created=0, owned_by=model.id)
-        return JSONResponse(Models(object="list", data=[card]).model_dump())
+        return JSONResponse(Models(object="list", data=[_card(model)]).model_dump())
+
+    async def model(self, model_id: Annotated[str, Path(max_length=MAX_NAME)]) -> Response:
+        """The model that is served, if that is its name."""
+        try:
+            model = await self._generator.model()
+        except RequestError:
+            return _unhealthy()
+        if model_id != model.id:
+            raise HTTPException(404, f"The model `{shown(model_id)}` is not served here, `{model.id}` is")
+        return JSONResponse(_card(model).model_dump())
 
     async def metrics(self) -> Response:
         """Metrics for Prometheus; those of the shard only while it tells them."""
@@ -96,6 +116,10 @@ class OpsRoutes:
         except RequestError:
             statistics = None
         return Response(self._metrics.text(statistics), media_type=CONTENT_TYPE_LATEST)
+
+
+def _card(model: Model) -> ModelCard:
+    return ModelCard(id=model.id, object="model", created=0, owned_by=model.id)
 
 
 def _unhealthy() -> Response:

@@ -29,7 +29,7 @@ class Info(Body):
 
 
 class ModelCard(Body):
-    """A model, in OpenAI's words."""
+    """A model, in OpenAI's words: one of GET /v1/models, or the answer of GET /v1/models/{id}."""
 
     id: str
     object: Literal["model"]

@@ -38,6 +38,7 @@ async def test_the_openapi_document_is_valid_and_has_every_route(client: httpx.A
         "/info",
         "/metrics",
         "/v1/models",
+        "/v1/models/{model_id}",
     }
 
 

@@ -443,10 +443,13 @@ async def test_a_grammar_begins_behind_the_reasoning(client: httpx.AsyncClient, 
         ({"messages": []}, "validation", "messages: List should have at least 1 item"),
         ({"messages": [{"role": "user"}]}, "validation", "messages[0]: missing field `content`"),
         ({"messages": [{"content": "a"}]}, "validation", "messages.0: missing field `role`"),
+        ({"messages": [{"role": "user", "content": 5}]}, "validation", "messages.0.content: Input should be"),
+        ({"tool_choice": {"type": "function"}}, "validation", "tool_choice: missing field `function`"),
+        ({"logit_bias": {"<s>": "x"}}, "validation", "logit_bias.<s>: Input should be"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
             "validation",
-            "unknown field `image_url`",
+            "messages.0.content.0: unknown field `image_url`",
         ),
         (
             {
