@@ -35,7 +35,7 @@ def read_settings(kind: type[Settings], *, service: str) -> Settings:
     except ValidationError as error:
         sys.exit("\n".join(f"{service}: {problem}" for problem in _problems(kind, error)))
     except SettingsError as error:
-        sys.exit(f"{service}: {error}")
+        sys.exit(f"{service}: {_unparsed(kind, error)}")
 
 
 def _variable(kind: type[BaseSettings], field: str) -> str:
@@ -54,3 +54,9 @@ def _problems(kind: type[BaseSettings], error: ValidationError) -> Iterator[str]
     for problem in error.errors():
         field = str(problem["loc"][0])
         yield f"{_variable(kind, field)}: {problem['msg']}. Given: {problem['input']!r}"
+
+
+def _unparsed(kind: type[BaseSettings], error: SettingsError) -> str:
+    """What is wrong with a setting that is no JSON but must be. The error names it in its words only."""
+    field = next((name for name in kind.model_fields if f'"{name}"' in str(error)), None)
+    return f"{_variable(kind, field)}: it must be JSON: {error.__cause__}" if field else str(error)

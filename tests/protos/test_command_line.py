@@ -63,7 +63,7 @@ def test_an_argument_is_refused_and_not_ignored(
     ("variable", "value", "why"),
     [
         ("PRINTER_PORT", "-1", "PRINTER_PORT: Input should be greater than or equal to 0. Given: '-1'"),
-        ("PRINTER_COLOURS", "red", "colours"),
+        ("PRINTER_COLOURS", "red", "PRINTER_COLOURS: it must be JSON: Expecting value: line 1 column 1"),
     ],
 )
 def test_a_wrong_setting_is_named_in_a_line(
