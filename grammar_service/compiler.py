@@ -19,7 +19,7 @@ from protos.automaton import Automaton
 from protos.errors import InvalidRequestError
 from protos.ways import Ways
 
-COMPILER_VERSION = "7"
+COMPILER_VERSION = "8"
 """Changes whenever the automaton of any grammar does, so that no cache serves an old one."""
 
 

@@ -14,7 +14,7 @@ from protos.endings import Endings, inflated
 from protos.errors import InvalidRequestError
 from protos.repetition import Repetition
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 DEAD = 0
 MAX_CELLS = 64 * 1024 * 1024
 """The most transitions a reader accepts (256 MiB decoded), so that a small message cannot fill its memory."""
@@ -106,12 +106,15 @@ class Automaton:
         table = self.transitions.astype("<i4", copy=False)
         changes = table.copy()
         np.subtract(table[1:], table[:-1], out=changes[1:])
+        short = changes.astype("<i2")  # half as much to compress
+        stored = short if (short == changes).all() else changes
         return automaton_pb2.Automaton(
             format_version=FORMAT_VERSION,
             byte_classes=self.byte_classes.tobytes(),
             num_states=table.shape[0],
             num_classes=table.shape[1],
-            transitions=zlib.compress(changes.data, 1),
+            transitions=zlib.compress(stored.data, 1),
+            transition_bytes=stored.itemsize,
             accepting=np.packbits(self.accepting, bitorder="little").tobytes(),
             start=self.start,
             call_entries=self.call_entries.astype("<i4").tobytes(),
@@ -148,9 +151,14 @@ class Automaton:
             raise InvalidRequestError(f"automaton: {repetition.count} copies of states are out of range")
         if message.num_endings > MAX_CELLS:
             raise InvalidRequestError(f"automaton: {message.num_endings} endings are out of range")
-        stored = inflated(message.transitions, states * classes * 4, what="transitions")
+        width = message.transition_bytes
+        if width not in (2, 4):
+            raise InvalidRequestError(f"automaton: {width} bytes per transition are not 2 or 4")
+        stored = inflated(message.transitions, states * classes * width, what="transitions")
         # Damaged numbers may wrap around; they are checked below.
-        table = np.cumsum(np.frombuffer(stored, "<i4").reshape(states, classes), axis=0, dtype=np.int32)
+        table = np.cumsum(
+            np.frombuffer(stored, f"<i{width}").reshape(states, classes), axis=0, dtype=np.int32
+        )
         bits = np.frombuffer(message.accepting, dtype=np.uint8)
         if len(bits) != -(-states // 8):
             raise InvalidRequestError("automaton: accepting has the wrong length")

@@ -50,17 +50,8 @@ class Ways:
 
     def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
-        endings = automaton.endings
-        self._first: list[int] = endings.first.tolist()
-        self._endings: list[tuple[int, int, int, int]] = list(
-            zip(
-                endings.labels.tolist(),
-                endings.lengths.tolist(),
-                endings.depths.tolist(),
-                endings.first_bytes.tolist(),
-                strict=True,
-            )
-        )
+        self._endings: dict[int, list[tuple[int, int, int, int]]] = {}
+        """Of the states asked for so far: label, bytes, rows, first byte."""
 
     def frame(self, rows: Iterable[int]) -> Frame | None:
         """The stack that these rows make, the topmost last."""
@@ -71,7 +62,8 @@ class Ways:
 
     def shortest(self, state: int, stack: Frame | None) -> Way | None:
         """The shortest way to the end of the answer; None if there is none within `max_depth`."""
-        self._remember(self._labels(state), stack)
+        if stack is not None:
+            self._remember(self._labels(state), stack)
         return self._best(state, stack)
 
     def ending(self, state: int, stack: Frame | None) -> bytes | None:
@@ -111,15 +103,27 @@ class Ways:
         """The state after a return with the label `label` - 1."""
         return int(self._automaton.returns[frame.row + label - 1])
 
-    def _labels(self, state: int) -> set[int]:
-        return {label for label, *_ in self._endings[self._first[state] : self._first[state + 1]]}
+    def _of(self, state: int) -> list[tuple[int, int, int, int]]:
+        """The endings of a state, each as label, bytes, rows, first byte."""
+        found = self._endings.get(state)
+        if found is None:
+            endings = self._automaton.endings
+            mine = slice(int(endings.first[state]), int(endings.first[state + 1]))
+            columns = (endings.labels, endings.lengths, endings.depths, endings.first_bytes)
+            found = list(zip(*[column[mine].tolist() for column in columns], strict=True))
+            self._endings[state] = found
+        return found
 
-    def _remember(self, labels: set[int], stack: Frame | None) -> None:
+    def _labels(self, state: int) -> set[int]:
+        """The labels that a state may return with, plus 1."""
+        return {ending[0] for ending in self._of(state) if ending[0] != ACCEPTED}
+
+    def _remember(self, labels: set[int], stack: Frame) -> None:
         """Let a frame, and those below as far as it takes them, remember the ways on from these labels."""
         unknown: list[tuple[Frame, set[int]]] = []
-        frame = stack
+        frame: Frame | None = stack
         while frame is not None:
-            missing = {label for label in labels if label != ACCEPTED and label not in frame.ways}
+            missing = labels - frame.ways.keys()
             if not missing:
                 break
             unknown.append((frame, missing))
@@ -132,7 +136,7 @@ class Ways:
     def _best(self, state: int, stack: Frame | None) -> Way | None:
         """The best way, where the stack remembers all it may be asked for."""
         best: Way | None = None
-        for label, length, depth, byte in self._endings[self._first[state] : self._first[state + 1]]:
+        for label, length, depth, byte in self._of(state):
             if stack is None:
                 way = Way(length, depth, byte) if label == ACCEPTED else None
             elif label == ACCEPTED or (rest := stack.ways[label]) is None:

@@ -9,7 +9,8 @@ from grammar_service.automata.determinise import Determinisation
 from grammar_service.automata.distances import with_endings
 from grammar_service.automata.program import Procedure
 from grammar_service.automata.speller import Speller
-from grammar_service.automata.tabulate import Tables, tabulate
+from grammar_service.automata.tables import Tables
+from grammar_service.automata.tabulate import tabulate
 from protos.automaton import Automaton
 from protos.endings import Endings
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grammar_service.automata.construction import Block, BlockCall, Call, Callee, States
-from grammar_service.automata.dfa import DEAD, Classes, TooManyStatesError
+from grammar_service.automata.dfa import DEAD, TooManyStatesError
 from grammar_service.automata.letters import row_numbers
 from grammar_service.automata.program import NONE, Entry, Leaf, Move, Procedure
-from grammar_service.automata.speller import Speller
-from grammar_service.automata.spelling import Spelling
+from grammar_service.automata.segments import bytes_of, segments_of
+from grammar_service.automata.speller import Speller, Ways
 from grammar_service.automata.union import Union
 
 RETURNS = 1 << 30
@@ -101,12 +100,9 @@ class Determinisation:
                 if target not in seen:
                     seen.add(target)
                     stack.append(target)
+        moves, leaves, spaced, final = program.moves, program.leaves, program.spaced, self._final
         closure = self._closures[start] = tuple(
-            sorted(
-                s
-                for s in seen
-                if program.moves[s] or s == self._final or s in program.spaced or s in program.leaves
-            )
+            [s for s in sorted(seen) if moves[s] or s in leaves or s in spaced or s == final]
         )
         return closure
 
@@ -132,7 +128,7 @@ class Determinisation:
         if not program.leaves.keys().isdisjoint(states):
             states = self._without_leaves(callee, states, number)
         together = moves[states[0]] if len(states) == 1 else [m for state in states for m in moves[state]]
-        for low, high, covering in _segments(together):
+        for low, high, covering in segments_of(together):
             self.moves.append((number, low, high, self._target(callee, covering)))
         if not program.spaced.isdisjoint(states):
             after = self._closure([state for state in states if state in program.spaced])
@@ -190,8 +186,12 @@ class Determinisation:
 
         Where something else may be read beside a leaf, all are written out instead.
         """
-        entries = [self.program.leaves[state] for state in states if state in self.program.leaves]
-        others = tuple(state for state in states if state not in self.program.leaves)
+        leaves = self.program.leaves
+        entries = [leaves[state] for state in states if state in leaves]
+        if len(states) == 1:
+            self.beginnings.append((number, self._begin(callee, entries)))
+            return ()
+        others = tuple([state for state in states if state not in leaves])
         moves = [move for state in others for move in self.program.moves[state]]
         if others and not self._disjoint(entries, moves):
             return self._closure([*others, *map(self._written_out, entries)])
@@ -202,7 +202,7 @@ class Determinisation:
 
     def _disjoint(self, entries: list[Entry], moves: list[Move]) -> bool:
         """Whether a byte tells which of the leaves is read, or of the moves."""
-        taken = _bytes_of(moves)
+        taken = bytes_of(moves)
         for entry in entries:
             first = self.speller.first_bytes(entry)
             if first & taken or entry.leaf.dfa.accepting[entry.start]:
@@ -226,19 +226,19 @@ class Determinisation:
         start = tuple(entry.start for entry in entries)
         number, explored = union.explore(start, lambda: self._new_states(1))
         if explored is not None:
-            self._add_block(
-                callee, explored.first, explored.table, explored.ends, (union.classes, union.spelling)
-            )
+            ways = self.speller.spell(union.classes, union.spelling)
+            self._add_block(callee, explored.first, explored.table, explored.ends, ways)
         return number
 
     def _alone(self, callee: Callee, leaf: Leaf) -> int:
         first = self._whole.get((callee.number, leaf))
         if first is None:
-            table = leaf.dfa.table[1:]
-            first = self._whole[callee.number, leaf] = self._new_states(len(table))
+            table = leaf.dfa.table
+            first = self._whole[callee.number, leaf] = self._new_states(len(table) - 1)
             ends = [(states - 1, (target,)) for states, target in leaf.ends]
-            targets = np.where(table == DEAD, DEAD, table + (first - 1))
-            self._add_block(callee, first, targets, ends, (leaf.dfa.classes, leaf.spelling))
+            numbers = np.arange(first - 1, first - 1 + len(table))
+            numbers[DEAD] = DEAD
+            self._add_block(callee, first, numbers[table[1:]], ends, self.speller.ways(leaf))
         return first
 
     def _add_block(
@@ -247,62 +247,34 @@ class Determinisation:
         first: int,
         targets: NDArray[np.int64],
         ends: Sequence[tuple[NDArray[np.int64], tuple[int, ...]]],
-        characters: tuple[Classes, Spelling],
+        ways: Ways,
     ) -> None:
         """Add a block, with what is read plainly in it and what its states call."""
         after = [(states, self._number(callee, self._closure(targets))) for states, targets in ends]
-        block = Block(first, targets, after)
+        block = Block(first, targets, after, ways.plain)
         self.blocks.append(block)
-        ways = self.speller.spell(*characters)
-        block.plain = [(low, high, column) for column, spelled in ways for low, high in spelled.single]
-        longer = [(column, spelled) for column, spelled in ways if spelled.calls]
-        if not longer:
+        if not ways.longer:
             return
         # States that allow the same characters call the same procedures.
-        alive = targets[:, [column for column, _ in longer]] != DEAD
-        kind_of = row_numbers(np.packbits(alive, axis=1).astype(np.int64))
-        for kind in range(int(kind_of.max()) + 1):
-            members = np.flatnonzero(kind_of == kind)
+        alive = targets[:, [column for column, _ in ways.longer]] != DEAD
+        for members in _equal_rows(alive):
             allowed = alive[members[0]].tolist()
             calls = [
                 (low, high, column, entry, procedure)
-                for (column, spelled), here in zip(longer, allowed, strict=True)
+                for (column, its_calls), here in zip(ways.longer, allowed, strict=True)
                 if here
-                for low, high, entry, procedure in spelled.calls
+                for low, high, entry, procedure in its_calls
             ]
-            for low, high, covering in _segments(calls):
+            for low, high, covering in segments_of(calls):
                 columns = {procedure: column for _, _, column, _, procedure in covering}
                 called = self._callee(frozenset(columns))
                 entry = self._number(called, self._closure(list({call[_ENTRY] for call in covering})))
                 block.calls.append(BlockCall(members, low, high, called, entry, columns))
 
 
-def _bytes_of(moves: list[Move]) -> int:
-    """The bytes that moves read, as the bits of a number."""
-    taken = 0
-    for move in moves:
-        taken |= (2 << move[1]) - (1 << move[0])
-    return taken
-
-
-def _segments(moves: list[Move]) -> list[tuple[int, int, list[Move]]]:
-    """Cut moves into disjoint byte ranges, each with the moves that cover it; these must be of one kind."""
-    if len(moves) == 1:
-        return [(moves[0][0], moves[0][1], moves)]
-    moves = sorted(moves)
-    if all(before[1] < after[0] for before, after in pairwise(moves)):
-        return [(move[0], move[1], [move]) for move in moves]
-    cuts = sorted({bound for move in moves for bound in (move[0], move[1] + 1)})
-    segments: list[tuple[int, int, list[Move]]] = []
-    covering: list[Move] = []
-    begun = 0
-    for low, after in pairwise(cuts):
-        covering = [move for move in covering if move[1] >= low]
-        while begun < len(moves) and moves[begun][0] == low:
-            covering.append(moves[begun])
-            begun += 1
-        if len(covering) > 1 and len({(m[_TARGET] == NONE, m[_ENTRY] == NONE) for m in covering}) > 1:
-            raise AssertionError(f"the program is not visibly pushdown at bytes {low}-{after - 1}")
-        if covering:
-            segments.append((low, after - 1, covering))
-    return segments
+def _equal_rows(alive: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
+    """The rows of a matrix, each with those that are equal."""
+    if alive.all():
+        return [np.arange(len(alive))]
+    numbers = row_numbers(np.packbits(alive, axis=1).astype(np.int64))
+    return [np.flatnonzero(numbers == number) for number in range(int(numbers.max()) + 1)]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grammar_service.automata.columns import (
+    SURROGATES,
+    Classes,
+    character_classes,
+    columns_of,
+)
 from grammar_service.automata.counting import counted
 from grammar_service.automata.letters import Letters
 from grammar_service.automata.minimisation import minimised
@@ -17,21 +23,10 @@ from grammar_service.automata.subsets import determinised, product
 
 __all__ = [
     "DEAD",
-    "END_OF_UNICODE",
-    "SURROGATES",
-    "Classes",
     "Dfa",
     "TooManyStatesError",
-    "character_classes",
-    "columns_of",
 ]
 
-SURROGATES = (0xD800, 0xE000)
-"""Code points that are no characters: first, and one after the last."""
-END_OF_UNICODE = 0x110000
-
-Classes = list[tuple[int, tuple[tuple[int, int], ...]]]
-"""Columns of a table, and the code points that each stands for, as ranges."""
 _NEAR = 8
 """After so many steps away from the start or from acceptance, states are looked at one by one."""
 _BASE_CUTS = np.array([0, *SURROGATES], dtype=np.int64)
@@ -144,6 +139,18 @@ class Dfa:
     def classes(self) -> Classes:
         """The sets of characters that lead anywhere and are not told apart."""
         return character_classes(self.cuts, self.table)
+
+    @cached_property
+    def ascii(self) -> list[tuple[int, int, int]] | None:
+        """(first, last, column) of all characters that lead anywhere; None if some are not ASCII."""
+        if any(ranges[-1][1] > 0x7F for _, ranges in self.classes):
+            return None
+        return [(low, high, column) for column, ranges in self.classes for low, high in ranges]
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """(accepting states,): which they are."""
+        return np.flatnonzero(self.accepting)
 
     @cached_property
     def trimmed(self) -> Dfa:
@@ -266,7 +273,7 @@ class Dfa:
         return Dfa(letters.cuts, letters.intervals(rows), accepting, start)
 
     def _ends(self) -> set[int]:
-        return set(np.flatnonzero(self.accepting).tolist())
+        return set(self.ends.tolist())
 
     def _reachable(self) -> NDArray[np.bool_]:
         """(states,): whether the start can reach each."""
@@ -292,21 +299,3 @@ class Dfa:
         kept[1:] = (self.table[:, 1:] != self.table[:, :-1]).any(axis=0)
         kept |= np.isin(self.cuts, _BASE_CUTS)
         return Dfa(self.cuts[kept], self.table[:, kept], self.accepting, self.start)
-
-
-def columns_of(points: Collection[int]) -> dict[int, int]:
-    """The columns of a table with one for each of some code points, by where they begin, ascending."""
-    cuts = {0, *SURROGATES, *points, *(point + 1 for point in points)} - {END_OF_UNICODE}
-    return {cut: column for column, cut in enumerate(sorted(cuts))}
-
-
-def character_classes(cuts: NDArray[np.int64], table: NDArray[np.int64]) -> Classes:
-    """The characters of each column of a table that leads anywhere, equal columns as one."""
-    ends = [*(cuts[1:] - 1).tolist(), END_OF_UNICODE - 1]
-    begins = cuts.tolist()
-    classes: dict[bytes, tuple[int, list[tuple[int, int]]]] = {}
-    columns = np.ascontiguousarray(table.T)
-    for column in np.flatnonzero(columns.any(axis=1)).tolist():
-        _, ranges = classes.setdefault(columns[column].tobytes(), (column, []))
-        ranges.append((begins[column], ends[column]))
-    return [(column, tuple(ranges)) for column, ranges in classes.values()]

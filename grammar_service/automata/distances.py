@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,10 @@ _FEW = 1 << 14
 """Up to so many steps it pays to make a list of them, whether they are looked at or not."""
 _CHUNK = 1 << 16
 """So many endings at a time are compared with the transitions of their states."""
-_READABLE = sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127))
+_READABLE = np.array(
+    sorted(range(256), key=lambda byte: (not chr(byte).isalnum() or byte > 127, not 32 <= byte < 127)),
+    dtype=np.uint8,
+)
 """The bytes, those first that people like best to read."""
 
 
@@ -55,17 +57,18 @@ class _Search:
         table = automaton.transitions[self._begun :]
         if automaton.repetition.count:
             spaces = automaton.repetition.classes  # only these lead to copies
-            cells = table[:, spaces]
-            copies = (cells >= states) & (cells < automaton.num_states)
-            cells[copies] = automaton.repetition.originals(states)[cells[copies]]
+            spaced = table[:, spaces]
+            copies = (spaced >= states) & (spaced < automaton.num_states)
+            spaced[copies] = automaton.repetition.originals(states)[spaced[copies]]
             table = table.copy()
-            table[:, spaces] = cells
+            table[:, spaces] = spaced
         self._table = table
         self._automaton = automaton
         ordered = np.sort(table, axis=1)
         fresh = ordered != DEAD
         fresh[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
-        self._origins, self._moves = np.nonzero(fresh)[0] + self._begun, ordered[fresh]
+        cells = np.flatnonzero(fresh)
+        self._origins, self._moves = cells // table.shape[1] + self._begun, ordered.ravel()[cells]
         """Every state with each of its transitions, ascending."""
         self._states = states
         self._returns = automaton.returns
@@ -112,7 +115,7 @@ class _Search:
     def _go_back(self, level: list[int], length: int) -> None:
         """Find what a byte more leads to the pairs of a level; and step where these were called."""
         first, sources = self._source_lists
-        depths, states, is_returned_to = self._depths, self._states, self._is_returned_to
+        depths, states, returned_to = self._depths, self._states, self._returned_to
         pairs, chosen, at_return = self._pairs, self._chosen, self._at_return
         for pair in level:
             state = pair % states
@@ -123,7 +126,7 @@ class _Search:
                         depths[label + source] = depth
                         pairs.append(label + source)
                         chosen.append(state)
-            if is_returned_to[state]:
+            if state in returned_to:
                 at_return[state].append((pair, length))
                 if state in self._steps:
                     self._step(pair, length)
@@ -162,8 +165,8 @@ class _Search:
     def _sources(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """States that lead to others, those to state s from the first array's s-th number on."""
         origins, targets = self._plain
-        order = np.argsort(targets, kind="stable")
-        return np.searchsorted(targets[order], np.arange(self._states + 1)), origins[order]
+        steps = np.sort(targets * np.int64(self._states) + origins)
+        return np.searchsorted(steps, np.arange(self._states + 1) * self._states), steps % self._states
 
     @cached_property
     def _source_lists(self) -> tuple[Sequence[int], Sequence[int]]:
@@ -173,60 +176,51 @@ class _Search:
         return first.tolist(), sources.tolist()
 
     @cached_property
-    def _is_returned_to(self) -> list[bool]:
-        returned_to = np.zeros(self._states, dtype=np.bool_)
-        for callers in self._called.values():
-            returned_to[callers[:, 1]] = True
-        return returned_to.tolist()
+    def _returned_to(self) -> set[int]:
+        return {target for calls in self._called.values() for _, target, _ in calls}
 
     @cached_property
     def _joined(self) -> NDArray[np.bool_]:
         """(states,): whether calls begin or return there."""
-        joined = np.array(self._is_returned_to)
-        joined[[pair % self._states for pair in self._called]] = True
+        joined = np.zeros(self._states, dtype=np.bool_)
+        joined[[*self._returned_to, *(pair % self._states for pair in self._called)]] = True
         return joined
 
-    def _callers(self) -> dict[int, NDArray[np.int64]]:
-        """By the pair of a state that is called and a label, the calls of use: (calls, 3): caller, where it
-        returns to, transition."""
-        calling = self._moves < DEAD
-        callers, moves = self._origins[calling], self._moves[calling]
-        rows = self._automaton.call_rows[-moves - 1]
+    def _callers(self) -> dict[int, list[tuple[int, int, int]]]:
+        """By the pair of a state that is called and a label, the calls of use: caller, where it returns to,
+        transition."""
+        calling = np.flatnonzero(self._moves < DEAD)
+        rows = self._automaton.call_rows[-self._moves[calling] - 1]
+        widths = self._widths[rows]
+        of_call = np.repeat(np.arange(len(rows)), widths)
+        labels = np.arange(1, len(of_call) + 1) - (np.cumsum(widths) - widths)[of_call]
+        callers, targets = self._origins[calling[of_call]], self._returns[rows[of_call] + labels - 1]
+        origins, plain = self._plain
+        last = np.zeros(self._states, dtype=np.int32)
+        last[origins] = plain  # of each state, the last one written stays
+        # Of the calls in a long string none is of use, and one look is enough to tell.
+        fit = np.flatnonzero((targets != DEAD) & (targets != callers) & (targets != last[callers]))
+        of_call, labels, callers, targets = of_call[fit], labels[fit], callers[fit], targets[fit]
+        single = np.append(origins * self._states + plain, -1)  # steps of one byte, then one that is none
+        steps = callers * self._states + targets
+        useful = np.flatnonzero(single[np.searchsorted(single[:-1], steps)] != steps)
+        moves = self._moves[calling[of_call[useful]]]
+        pairs = labels[useful] * self._states + self._automaton.call_entries[-moves - 1]
+        calls = zip(callers[useful].tolist(), targets[useful].tolist(), moves.tolist(), strict=True)
+        called: dict[int, list[tuple[int, int, int]]] = {}
+        for pair, call in zip(pairs.tolist(), calls, strict=True):
+            called.setdefault(pair, []).append(call)
+        return called
+
+    @cached_property
+    def _widths(self) -> NDArray[np.int64]:
+        """(rows,): how many labels the row has that begins there, if one does."""
         is_row = np.zeros(len(self._returns) + 1, dtype=np.bool_)
         is_row[self._automaton.call_rows] = is_row[-1] = True
         begins = np.flatnonzero(is_row)  # of all rows, which lie side by side
         width = np.zeros(len(self._returns), dtype=np.int64)
         width[begins[:-1]] = np.diff(begins)
-        # Of the calls in a long string none is of use, and one look is enough to tell.
-        fit = np.flatnonzero((width[rows] > 1) | self._leads_on(callers, self._returns[rows]))
-        callers, rows, moves, widths = callers[fit], rows[fit], moves[fit], width[rows[fit]]
-        labels = np.arange(1, widths.sum() + 1) - np.repeat(np.cumsum(widths) - widths, widths)
-        of_call = np.repeat(np.arange(len(moves)), widths)
-        callers, moves = callers[of_call], moves[of_call]
-        called = labels * self._states + self._automaton.call_entries[-moves - 1]
-        targets = self._returns[rows[of_call] + labels - 1]
-        useful = np.flatnonzero(self._leads_on(callers, targets))
-        steps = callers[useful] * self._states + targets[useful]
-        useful = useful[self._single[np.searchsorted(self._single[:-1], steps)] != steps]
-        useful = useful[np.argsort(called[useful], kind="stable")]
-        pairs, first = np.unique(called[useful], return_index=True)
-        calls = np.column_stack([callers[useful], targets[useful], moves[useful]])
-        bounds = pairwise([*first.tolist(), len(calls)])
-        return {pair: calls[low:high] for pair, (low, high) in zip(pairs.tolist(), bounds, strict=True)}
-
-    def _leads_on(self, callers: NDArray[np.int64], targets: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Whether a call leads somewhere, and neither the first nor the last plain transition leads there."""
-        first, last = self._bounds
-        elsewhere = (targets != first[callers]) & (targets != last[callers])
-        return np.asarray(elsewhere & (targets != DEAD) & (targets != callers))
-
-    @cached_property
-    def _bounds(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """(states,): where the first and the last plain transition of each lead."""
-        origins, plain = self._plain
-        first, last = np.zeros((2, self._states), dtype=np.int32)
-        first[origins[::-1]], last[origins] = plain[::-1], plain  # the last one written stays
-        return first, last
+        return width
 
     def _known_endings(self, known: Endings) -> defaultdict[int, list[tuple[int, int]]]:
         pending: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -251,9 +245,9 @@ class _Search:
             depth = max(high, self._depths[pair])
             self._waiting[length + more].append((pair - state + caller, depth, move))
 
-    def _return(self, calls: NDArray[np.int64], length: int, depth: int) -> None:
+    def _return(self, calls: list[tuple[int, int, int]], length: int, depth: int) -> None:
         """Let the callers of a state step to where it returns, in so many bytes and rows."""
-        for caller, target, move in calls.tolist():
+        for caller, target, move in calls:
             if (caller, target) in self._stepped:
                 continue
             self._stepped.add((caller, target))
@@ -262,22 +256,16 @@ class _Search:
                 high = max(depth, self._depths[pair])
                 self._waiting[length + more].append((pair - target + caller, high, move))
 
-    @cached_property
-    def _single(self) -> NDArray[np.int64]:
-        """The steps of one byte, ascending: caller * states + where it leads. Then a -1 that is none."""
-        origins, targets = self._plain
-        return np.append(origins * self._states + targets, -1)
-
     def _tabled(self, lengths: NDArray[np.int64]) -> Endings:
         """The endings that the pairs are, of so many bytes each."""
         pairs, moves = np.array(self._pairs, dtype=np.int64), np.array(self._chosen, dtype=np.int32)
-        of_pairs = pairs % self._states - self._begun
+        depths = np.array([*self._depths.values()], dtype=np.int32)  # in the order of the pairs
+        labels, of_pairs = np.divmod(pairs, self._states)
         order = np.argsort(of_pairs, kind="stable")
-        states = of_pairs[order]
-        depths = np.fromiter(map(self._depths.__getitem__, self._pairs), dtype=np.int32, count=len(pairs))
+        states = of_pairs[order] - self._begun
         return Endings(
             first=np.searchsorted(states, np.arange(len(self._table) + 1)).astype(np.int32),
-            labels=(pairs // self._states)[order].astype(np.int32),
+            labels=labels[order].astype(np.int32),
             lengths=lengths[order].astype(np.int32),
             depths=depths[order],
             first_bytes=self._bytes(states, moves[order]),
@@ -285,13 +273,10 @@ class _Search:
 
     def _bytes(self, states: NDArray[np.int64], moves: NDArray[np.int32]) -> NDArray[np.uint8]:
         """(endings,): a byte with which the states, counted from the first, make these transitions."""
-        best: dict[int, int] = {}
-        of_byte = self._automaton.byte_classes.tolist()
-        for byte in _READABLE:
-            best.setdefault(of_byte[byte], byte)
-        representatives = np.array([*best.values()], dtype=np.uint8)
-        table = self._table.take([*best], axis=1)
+        classes = self._automaton.byte_classes[_READABLE]
+        best = np.sort(np.unique(classes, return_index=True)[1])  # of each class, where in _READABLE
         bytes_ = np.zeros(len(states), dtype=np.uint8)
         for chunk in (slice(i, i + _CHUNK) for i in range(0, len(states), _CHUNK)):
-            bytes_[chunk] = representatives[(table[states[chunk]] == moves[chunk, None]).argmax(axis=1)]
+            fits = self._table[states[chunk]] == moves[chunk, None]
+            bytes_[chunk] = _READABLE[best[fits.take(classes[best], axis=1).argmax(axis=1)]]
         return bytes_

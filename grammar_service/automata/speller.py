@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Classes, Dfa
+from grammar_service.automata.columns import END_OF_UNICODE, SURROGATES, Classes
+from grammar_service.automata.dfa import DEAD, Dfa
 from grammar_service.automata.program import NONE, Entry, Leaf, Procedure, Program
 from grammar_service.automata.spelling import Ranges, Spelling, parted, sequences
 from grammar_service.automata.spelling import Sequence as Spelt
@@ -21,6 +22,15 @@ class Spelled(NamedTuple):
     """(first byte, last byte, entry state, procedure)"""
 
 
+class Ways(NamedTuple):
+    """How the columns of a table are spelled: what is read plainly, and what is called."""
+
+    plain: list[tuple[int, int, int]]
+    """(first byte, last byte, column)"""
+    longer: list[tuple[int, tuple[tuple[int, int, int, Procedure], ...]]]
+    """Columns with their calls, if they have any."""
+
+
 class Speller:
     """Writes languages over characters into a program over bytes.
 
@@ -31,7 +41,7 @@ class Speller:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._spelled: dict[tuple[Ranges, Spelling], Spelled] = {}
-        self._ways: dict[tuple[int, Spelling], tuple[Classes, list[tuple[int, Spelled]]]] = {}
+        self._ways: dict[tuple[int, Spelling], tuple[Classes, Ways]] = {}
         """By identity; with the classes, so that they live as long."""
         self._first_bytes: dict[tuple[int, Spelling, int], tuple[Dfa, int]] = {}
         """By the identity of a language, and where it begins; with the language, so that it lives as long."""
@@ -45,7 +55,7 @@ class Speller:
     def language(self, dfa: Dfa, spelling: Spelling, target: int) -> int:
         """Add the strings of `dfa`; return the state they begin in. They end in `target`."""
         trimmed = dfa.trimmed
-        leaf = Leaf(trimmed, spelling, ((np.flatnonzero(trimmed.accepting), target),))
+        leaf = Leaf(trimmed, spelling, ((trimmed.ends, target),))
         state = self.program.state()
         self.program.leaves[state] = Entry(leaf, trimmed.start, (target,) if len(trimmed.table) > 1 else ())
         return state
@@ -53,26 +63,34 @@ class Speller:
     def expand(self, leaf: Leaf) -> list[int]:
         """Write out a leaf as states of the program, in the order of its own."""
         program, dfa = self.program, leaf.dfa
-        ways = self.spell(dfa.classes, leaf.spelling)
-        columns = [column for column, spelled in ways if spelled.calls]
-        longer = [spelled._replace(single=()) for _, spelled in ways if spelled.calls]
+        plain, longer = self.ways(leaf)
+        columns = [column for column, _ in longer]
         states = [program.state() for _ in dfa.table]
-        for state, low, high, target in _runs(dfa, ways):
+        for state, low, high, target in _runs(dfa, plain):
             program.moves[states[state]].append((low, high, states[target], NONE, NONE))
         for number, row in enumerate(dfa.table[:, columns].tolist()):
-            for following, way in zip(row, longer, strict=True):
+            for following, (_, calls) in zip(row, longer, strict=True):
                 if following != DEAD:
-                    self._connect(states[number], way, states[following])
+                    self._connect(states[number], Spelled((), calls), states[following])
         for ending, target in leaf.ends:
             for number in ending.tolist():
                 program.epsilon[states[number]].append(target)
         return states
 
-    def spell(self, classes: Classes, spelling: Spelling) -> list[tuple[int, Spelled]]:
-        """Columns of a table with their characters' spelling, of columns with their characters."""
+    def ways(self, leaf: Leaf) -> Ways:
+        """How the columns of a leaf's table are spelled."""
+        dfa, spelling = leaf.dfa, leaf.spelling
+        if spelling is Spelling.RAW and dfa.ascii is not None:  # each character is its byte in any program
+            return Ways(dfa.ascii, [])
+        return self.spell(dfa.classes, spelling)
+
+    def spell(self, classes: Classes, spelling: Spelling) -> Ways:
+        """How columns are spelled that stand for these characters."""
         known = self._ways.get((id(classes), spelling))
         if known is None:
-            ways = [(column, self._spell(ranges, spelling)) for column, ranges in classes]
+            spelled = [(column, self._spell(ranges, spelling)) for column, ranges in classes]
+            plain = [(low, high, column) for column, way in spelled for low, high in way.single]
+            ways = Ways(plain, [(column, way.calls) for column, way in spelled if way.calls])
             known = self._ways[id(classes), spelling] = (classes, ways)
         return known[1]
 
@@ -82,10 +100,11 @@ class Speller:
         known = self._first_bytes.get((id(dfa), spelling, entry.start))
         if known is None:
             bits, row = 0, dfa.table[entry.start].tolist()
-            for column, spelled in self.spell(dfa.classes, spelling):
+            plain, longer = self.ways(entry.leaf)
+            called = [(call[0], call[1], column) for column, calls in longer for call in calls]
+            for low, high, column in (*plain, *called):
                 if row[column] != DEAD:
-                    for low, high in (*spelled.single, *((call[0], call[1]) for call in spelled.calls)):
-                        bits |= (2 << high) - (1 << low)
+                    bits |= (2 << high) - (1 << low)
             known = self._first_bytes[id(dfa), spelling, entry.start] = (dfa, bits)
         return known[1]
 
@@ -109,6 +128,8 @@ class Speller:
 
     def _spell(self, characters: Ranges, spelling: Spelling) -> Spelled:
         plain, others = parted(characters, spelling)
+        if not others:
+            return Spelled(plain, ())
         spelled = self._spelled.get((others, spelling))
         if spelled is None:
             ways = sequences(others, spelling)
@@ -138,12 +159,11 @@ class Speller:
         return tails[tail]
 
 
-def _runs(dfa: Dfa, ways: list[tuple[int, Spelled]]) -> list[list[int]]:
+def _runs(dfa: Dfa, plain: list[tuple[int, int, int]]) -> list[list[int]]:
     """What is read as single bytes: [state, first byte, last byte, target], as few as possible."""
     targets = np.full((len(dfa.table), 257), DEAD, dtype=np.int64)  # one more, to end the last run
-    for column, spelled in ways:
-        for low, high in spelled.single:
-            targets[:, low : high + 1] = dfa.table[:, column][:, None]
+    for low, high, column in plain:
+        targets[:, low : high + 1] = dfa.table[:, column][:, None]
     changes = np.ones_like(targets, dtype=np.bool_)
     changes[:, 1:] = targets[:, 1:] != targets[:, :-1]
     states, begins = np.nonzero(changes)

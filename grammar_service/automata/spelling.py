@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from grammar_service.automata.dfa import END_OF_UNICODE, SURROGATES
+from grammar_service.automata.columns import END_OF_UNICODE, SURROGATES
 
 Ranges = tuple[tuple[int, int], ...]
 """Inclusive ranges, of bytes or of code points, ascending."""

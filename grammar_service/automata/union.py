@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.dfa import Classes, character_classes
+from grammar_service.automata.columns import Classes, character_classes
 from grammar_service.automata.letters import Letters
 from grammar_service.automata.program import Leaf
 from grammar_service.automata.spelling import Spelling

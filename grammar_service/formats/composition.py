@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grammar_service.automata.dfa import DEAD, END_OF_UNICODE, SURROGATES, Dfa
+from grammar_service.automata.columns import END_OF_UNICODE, SURROGATES
+from grammar_service.automata.dfa import DEAD, Dfa
 from grammar_service.regex.automaton import fullmatch
 
 MAX_STATES = 20_000

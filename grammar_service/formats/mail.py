@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from grammar_service.automata.dfa import END_OF_UNICODE, Dfa
+from grammar_service.automata.columns import END_OF_UNICODE
+from grammar_service.automata.dfa import Dfa
 from grammar_service.formats.address import ipv4, ipv6
 from grammar_service.formats.composition import MAX_STATES, Ranges, concatenation, machine, union
 from grammar_service.formats.domain import dotted_labels

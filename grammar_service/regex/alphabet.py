@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from grammar_service.automata.dfa import END_OF_UNICODE, SURROGATES
+from grammar_service.automata.columns import END_OF_UNICODE, SURROGATES
 from grammar_service.regex.tree import CharacterSet
 
 

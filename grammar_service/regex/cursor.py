@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from grammar_service.automata.dfa import END_OF_UNICODE
+from grammar_service.automata.columns import END_OF_UNICODE
 from protos.errors import InvalidRequestError
 
 

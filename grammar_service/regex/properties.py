@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import regex
 
-from grammar_service.automata.dfa import END_OF_UNICODE, SURROGATES
+from grammar_service.automata.columns import END_OF_UNICODE, SURROGATES
 from grammar_service.regex.tree import CharacterSet
 
 _CATEGORY_NAMES = """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from grammar_service.automata.dfa import END_OF_UNICODE
+from grammar_service.automata.columns import END_OF_UNICODE
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ from grammar_service.automata.speller import Speller
 from grammar_service.limits import Limits
 from grammar_service.schema.arrays import ArrayProcedure
 from grammar_service.schema.document import parse_document
-from grammar_service.schema.objects import ObjectProcedure, alternatives
+from grammar_service.schema.objects import ObjectProcedure
 from grammar_service.schema.reader import Reader
 from grammar_service.schema.references import References
 from grammar_service.schema.shape import ArrayShape
+from grammar_service.schema.witnesses import alternatives
 from grammar_service.schema.writer import Known, Writer
 
 

@@ -50,16 +50,32 @@ class Place:
     scope: tuple[str, ...] = ()
     """Those of them that were entered on the way here, each once: the dynamic scope, as far as it matters."""
 
+    def __hash__(self) -> int:
+        # Places are looked up all the time, and most differ in this, whose hash a string remembers.
+        return hash((self.pointer, self.negated, self.either, self.scope))
+
     def child(self, *tokens: str | int) -> Place:
         """The sub-schema reached by these keys and indices."""
         pointer, schema, base, scope = self.pointer, self.schema, self.base, self.scope
         for token in tokens:
             pointer = f"{pointer}/{str(token).replace('~', '~0').replace('/', '~1')}"
             schema = schema[token]
-            shadowed = self.alone and isinstance(schema, dict) and "$ref" in schema
-            base = base if shadowed else resource(base, schema)
+            if isinstance(schema, dict) and "$id" in schema and not (self.alone and "$ref" in schema):
+                base = resource(base, schema)
             scope = self._entered(scope, base)
-        return replace(self, pointer=pointer, schema=schema, base=base, scope=scope)
+        return Place(  # as `replace` does, which is slow: most places are made here
+            pointer,
+            schema,
+            base=base,
+            alone=self.alone,
+            draft4=self.draft4,
+            literal=self.literal,
+            lenient=self.lenient,
+            negated=self.negated,
+            either=self.either,
+            anchored=self.anchored,
+            scope=scope,
+        )
 
     def entered(self, scope: tuple[str, ...]) -> Place:
         """This sub-schema, reached from within `scope`."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, SURROGATES, Dfa, columns_of
+from grammar_service.automata.columns import SURROGATES, columns_of
+from grammar_service.automata.dfa import DEAD, Dfa
 from grammar_service.automata.program import Entry, Leaf, Program
 from grammar_service.automata.spelling import Spelling
 
@@ -18,12 +19,27 @@ class KeyTrie:
     that may not come, not even among those that are not declared.
     """
 
+    __slots__ = ("children", "end")
+
     def __init__(
         self, children: dict[str, KeyTrie] | None = None, end: tuple[int | None] | None = None
     ) -> None:
         """`end`: what stands here, in a tuple, if a key ends here at all."""
         self.children = children or {}
         self.end = end
+
+    @classmethod
+    def without(cls, keys: Iterable[str]) -> KeyTrie:
+        """A trie of keys none of which may come."""
+        root = cls()
+        for key in keys:
+            node = root
+            for character in key:
+                if character not in node.children:
+                    node.children[character] = cls()
+                node = node.children[character]
+            node.end = (None,)
+        return root
 
     @property
     def empty(self) -> bool:
@@ -32,10 +48,11 @@ class KeyTrie:
 
     def with_key(self, key: str, end: int | None) -> KeyTrie:
         """This trie and one key more, or with another end for it."""
-        path = [self]
+        node, path = self, []
         for character in key:
-            path.append(path[-1].children.get(character) or KeyTrie())
-        node = KeyTrie(path.pop().children, (end,))
+            path.append(node)
+            node = node.children.get(character, _REST)
+        node = KeyTrie(node.children, (end,))
         for above, character in zip(reversed(path), reversed(key), strict=True):
             node = KeyTrie({**above.children, character: node}, above.end)
         return node
@@ -66,20 +83,18 @@ class Keys:
 
     def finish(self) -> None:
         """Add the leaf to the program, once all entries have been asked for."""
-        numbers = self._numbers()
-        if not numbers:
+        if not self._entries:
             return
-        rest = {others: number for (trie, others), number in numbers.items() if trie is _REST}
-        moves = list(self._moves(numbers))
+        nodes, rests, moves = self._explored()
         columns = columns_of({point for _, point, _ in moves})
         cuts = np.array([*columns], dtype=np.int64)
-        table = np.zeros((len(numbers) + 1, len(cuts)), dtype=np.int64)
-        table[1:] = np.array([rest[others] if others is not None else DEAD for _, others in numbers])[:, None]
+        table = np.zeros((len(nodes) + 1, len(cuts)), dtype=np.int64)
+        table[1:] = np.array(rests)[:, None]
         table[:, columns[SURROGATES[0]] : columns[SURROGATES[1]]] = DEAD
         states, read, targets = zip(*moves, strict=True) if moves else ((), (), ())
         table[[*states], [columns[point] for point in read]] = targets
         ends: dict[int, list[int]] = {}
-        for (trie, others), number in numbers.items():
+        for number, (trie, others) in enumerate(nodes, 1):
             end = trie.end[0] if trie.end is not None else others
             if end is not None:
                 ends.setdefault(end, []).append(number)
@@ -90,26 +105,26 @@ class Keys:
             Spelling.JSON_CANONICAL,
             tuple((np.array(of_end), end) for end, of_end in ends.items()),
         )
-        for node, (state, goals) in self._entries.items():
-            self._program.leaves[state] = Entry(leaf, numbers[node], goals)
+        for start, (state, goals) in enumerate(self._entries.values(), 1):
+            self._program.leaves[state] = Entry(leaf, start, goals)
 
-    def _numbers(self) -> dict[Node, int]:
-        """All nodes below the entries, numbered from 1; and for all others, one that stands for any key."""
-        numbers: dict[Node, int] = {}
-        queue = list(self._entries)
-        for node in queue:  # grows as it is read
-            if node not in numbers:
-                numbers[node] = len(numbers) + 1
-                trie, others = node
-                queue += [(child, others) for child in trie.children.values()]
-                if others is not None:
-                    queue.append((_REST, others))
-        return numbers
+    def _explored(self) -> tuple[list[Node], list[int], list[tuple[int, int, int]]]:
+        """All nodes below the entries, those first; for each, where characters lead that it has no child for;
+        and the children: node, code point, child. Nodes are numbered from 1."""
+        nodes, rests, moves = list(self._entries), list[int](), list[tuple[int, int, int]]()
+        numbers = {node: number for number, node in enumerate(nodes, 1)}
 
-    def _moves(self, numbers: dict[Node, int]) -> Iterator[tuple[int, int, int]]:
-        for (trie, others), number in numbers.items():
+        def number_of(node: Node) -> int:
+            number = numbers.setdefault(node, len(nodes) + 1)
+            if number > len(nodes):
+                nodes.append(node)
+            return number
+
+        for number, (trie, others) in enumerate(nodes, 1):  # grows as it is read
             for character, child in trie.children.items():
-                yield number, ord(character), numbers[child, others]
+                moves.append((number, ord(character), number_of((child, others))))
+            rests.append(DEAD if others is None else number_of((_REST, others)))
+        return nodes, rests, moves
 
 
 _REST = KeyTrie()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from grammar_service.schema.document import Place
 from grammar_service.schema.formats import format_language
 from grammar_service.schema.number import NumberShape
 from grammar_service.schema.shape import (
+    ANYTHING,
     NOTHING,
     ArrayShape,
     Contains,
@@ -16,6 +19,7 @@ from grammar_service.schema.shape import (
     Rule,
     Schemas,
     Shape,
+    ordered,
 )
 from grammar_service.schema.text import Demand, StringShape
 from protos.errors import InvalidRequestError
@@ -48,6 +52,18 @@ def types(place: Place) -> frozenset[str]:
     if not names:
         raise place.refuse("type", "must name at least one type")
     return frozenset(names)
+
+
+@lru_cache(maxsize=1024)
+def values_of(named: frozenset[str], *, undotted: bool) -> Shape:
+    """All values of some types; whole numbers without a point only, if `undotted`.
+
+    Most sub-schemas say no more than this, so it is kept.
+    """
+    if "integer" in named and "number" not in named:
+        whole = NumberShape(integer=True, undotted=undotted)
+        return replace(ANYTHING, number=whole).only(named | {"number"})
+    return ANYTHING.only(named)
 
 
 def number_shape(place: Place, *, integer: bool, strict: bool) -> NumberShape | None:
@@ -150,7 +166,7 @@ def object_shape(place: Place, *, strict: bool) -> ObjectShape | None:
         rules.append(Rule(others, (place.child("additionalProperties"),)))
     shape = ObjectShape(
         properties=tuple((key, (value,)) for key, value in properties.items()),
-        required=tuple(dict.fromkeys(strings(place, "required", schema.get("required", [])))),
+        required=ordered(strings(place, "required", schema.get("required", [])), properties),
         rules=tuple(rules),
         names=(place.child("propertyNames"),) if "propertyNames" in schema else (),
         closed=strict and "properties" in schema and not spoken_of,
@@ -159,7 +175,7 @@ def object_shape(place: Place, *, strict: bool) -> ObjectShape | None:
         max_properties=_count(place, "maxProperties"),
         origin=place,
     )
-    return shape.intersection(ObjectShape())
+    return shape.unless_contradictory()
 
 
 def _key_pattern(place: Place, pattern: str) -> Demand:

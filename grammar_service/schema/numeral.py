@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from grammar_service.automata.dfa import DEAD, Dfa, TooManyStatesError, columns_of
+from grammar_service.automata.columns import columns_of
+from grammar_service.automata.dfa import DEAD, Dfa, TooManyStatesError
 
 MAX_INTEGER_DIGITS = 20
 MAX_FRACTION_DIGITS = 20

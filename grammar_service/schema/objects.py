@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
-from itertools import combinations, product
-from math import prod
+from itertools import combinations
 from typing import NamedTuple
 
 from grammar_service.automata.dfa import Dfa
 from grammar_service.automata.program import Procedure
 from grammar_service.automata.spelling import Spelling
-from grammar_service.schema.document import UnsupportedSchemaError
 from grammar_service.schema.keys import Keys, KeyTrie
 from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Witness, joined
+from grammar_service.schema.witnesses import key_language, refusal, witness_keys
 from grammar_service.schema.writer import Writer
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-MAX_ALTERNATIVES = 256
-MAX_WITNESSES = 6
-"""The most ways, and the most witnesses, in which an object may have to be told from what it must not be."""
 MAX_KINDS = 64
 """The most kinds of keys that patterns may make of the undeclared ones."""
 
@@ -48,46 +43,6 @@ class _Tally(NamedTuple):
     """Members so far, as far as it matters."""
     witnessed: frozenset[Witness]
     """The witnesses that have been seen."""
-
-
-def alternatives(shape: ObjectShape, writer: Writer) -> Iterator[ObjectShape]:
-    """The shape with each witness either a declared key, or left to the undeclared ones.
-
-    Raises:
-        UnsupportedSchemaError: there are too many ways.
-    """
-    declared = joined(dict(shape.properties), shape.required)
-    ways = [
-        [key for key in declared if witness_keys(witness, writer).accepts(key)] + [None]
-        for witness in shape.witnesses
-    ]
-    if prod(map(len, ways)) > MAX_ALTERNATIVES or len(shape.witnesses) > MAX_WITNESSES:
-        raise _refusal(shape, "not", f"there are more than {MAX_ALTERNATIVES} ways to satisfy it")
-    for combination in product(*ways):
-        alternative: ObjectShape | None = replace(
-            shape,
-            witnesses=tuple(w for w, key in zip(shape.witnesses, combination, strict=True) if key is None),
-        )
-        for witness, key in zip(shape.witnesses, combination, strict=True):
-            if key is not None:
-                demanded = ObjectShape(properties=((key, witness.schemas),), required=(key,))
-                alternative = alternative and alternative.intersection(demanded)
-        if alternative:
-            yield alternative
-
-
-def key_language(schemas: Schemas, writer: Writer) -> Dfa:
-    """The strings that satisfy `schemas`."""
-    language = Dfa.words([])
-    for shape in writer.reader.shapes(schemas):
-        if shape.string:
-            language = language.union(writer.language(shape.string), max_states=writer.program.max_states)
-    return language
-
-
-def witness_keys(witness: Witness, writer: Writer) -> Dfa:
-    """The keys that may bear witness."""
-    return key_language(witness.names, writer) if witness.names else writer.language(witness.keys)
 
 
 class ObjectProcedure:
@@ -255,11 +210,7 @@ class ObjectProcedure:
     @cached_property
     def _undeclared(self) -> _Next:
         """The keys that undeclared ones must not be, as far as a trie excludes them."""
-        root = KeyTrie()
-        if self._uniform is not None:
-            for key in self._declared:
-                root = root.with_key(key, None)
-        return _Next(root)
+        return _Next(KeyTrie.without(() if self._uniform is None else self._declared))
 
     @cached_property
     def _uniform(self) -> Schemas | None:
@@ -312,16 +263,11 @@ class ObjectProcedure:
                 if not part[0].empty
             ]
             if len(kinds) > MAX_KINDS:
-                raise _refusal(shape, "patternProperties", f"they make more than {MAX_KINDS} kinds of keys")
+                raise refusal(shape, "patternProperties", f"they make more than {MAX_KINDS} kinds of keys")
         return [kind for kind in kinds if self._writer.reader.shapes(kind[1]) and not kind[0].empty]
 
     def _check_counts(self) -> None:
         """Refuse a count that undeclared keys would have to reach: they may repeat, and then count once."""
         if self._shape.min_properties > len(self._shape.required) + 1 and self._kinds:
             why = "keys that are not declared may repeat, so they cannot be counted"
-            raise _refusal(self._shape, "minProperties", why)
-
-
-def _refusal(shape: ObjectShape, keyword: str, why: str) -> UnsupportedSchemaError:
-    pointer = shape.origin.pointer if shape.origin else ""
-    return UnsupportedSchemaError(pointer=pointer, keyword=keyword, why=why)
+            raise refusal(self._shape, "minProperties", why)

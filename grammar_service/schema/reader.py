@@ -20,6 +20,7 @@ from grammar_service.schema.keywords import (
     string_shape,
     strings,
     types,
+    values_of,
 )
 from grammar_service.schema.references import REFERENCES, References
 from grammar_service.schema.shape import ANYTHING, NEVER, ObjectShape, Schemas, Shape, joined
@@ -27,6 +28,7 @@ from grammar_service.schema.union import CircularReferenceError, Shapes, Unions,
 from protos.errors import InvalidRequestError
 
 _TYPE_OF = {keyword: name for name, keywords in SPEAKS_OF.items() for keyword in keywords}
+_DEPENDENCIES = ("dependentRequired", "dependentSchemas", "dependencies")
 _IN_PLACE = ("type", "enum", "const", *REFERENCES, "allOf", "anyOf", "oneOf", "not", "if")
 
 
@@ -100,7 +102,7 @@ class Reader:
 
         Lists of keys that depend on a key are read into the objects that have it.
         """
-        for keyword in ("dependentRequired", "dependentSchemas", "dependencies"):
+        for keyword in filter(place.schema.__contains__, _DEPENDENCIES):
             for key, dependent in schema_map(place, keyword).items():
                 keys = isinstance(dependent.schema, list) and keyword != "dependentSchemas"
                 if keyword == "dependentRequired" and not keys:
@@ -166,6 +168,8 @@ class Reader:
         named = types(place)
         spoken_of = {_TYPE_OF[keyword] for keyword in place.schema if keyword in _TYPE_OF}
         integer = "integer" in named and "number" not in named
+        if not spoken_of:
+            return values_of(named, undotted=integer and (strict or place.draft4))
         shape = Shape(
             null=True,
             booleans=(True, False),

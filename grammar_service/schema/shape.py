@@ -23,6 +23,12 @@ def joined(*groups: Iterable[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(member for group in groups for member in group))
 
 
+def ordered(required: Iterable[str], declared: Iterable[str]) -> tuple[str, ...]:
+    """Required keys in the order in which objects have them: the declared ones first, in theirs."""
+    required = dict.fromkeys(required)
+    return joined((key for key in declared if key in required), required)
+
+
 @dataclass(frozen=True)
 class Contains:
     """How many items from an index on must satisfy something."""
@@ -147,10 +153,9 @@ class ObjectShape:
         """
         mine, theirs = self._declared, other._declared
         declared = joined(mine, theirs)
-        required = dict.fromkeys((*self.required, *other.required))
         shape = ObjectShape(
             properties=tuple((key, joined(mine.get(key, ()), theirs.get(key, ()))) for key in declared),
-            required=joined((key for key in declared if key in required), required),
+            required=ordered((*self.required, *other.required), declared),
             rules=joined(self.rules, other.rules),
             names=joined(self.names, other.names),
             closed=self.closed or other.closed,
@@ -160,8 +165,12 @@ class ObjectShape:
             witnesses=joined(self.witnesses, other.witnesses),
             origin=(self if self.min_properties else other).origin or self.origin,
         )
-        most = shape.max_properties
-        return None if most is not None and most < max(shape.min_properties, len(shape.required)) else shape
+        return shape.unless_contradictory()
+
+    def unless_contradictory(self) -> ObjectShape | None:
+        """This set; None if what it says of the number of its members cannot be."""
+        most = self.max_properties
+        return None if most is not None and most < max(self.min_properties, len(self.required)) else self
 
     def complement(self, tested: frozenset[str] = frozenset()) -> list[ObjectShape]:
         """Sets whose union has every object that is not in this one. `closed` must not be set.

@@ -1,6 +1,7 @@
 """The automaton as it is read, sent and checked."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,6 +86,7 @@ def damaged(**fields: object) -> automaton_pb2.Automaton:
     "message",
     [
         damaged(format_version=1),
+        damaged(transition_bytes=4),
         damaged(byte_classes=b"\0" * 255),
         damaged(byte_classes=b"\xff" * 256),
         damaged(num_states=5),
@@ -121,3 +123,30 @@ def test_a_small_message_cannot_claim_a_huge_table() -> None:
     bomb = damaged(num_states=1000, num_classes=256, transitions=zlib.compress(b"\0" * (1 << 24)))
     with pytest.raises(InvalidRequestError, match="wrong length"):
         Automaton.from_message(bomb)
+
+
+@pytest.mark.parametrize(("states", "width"), [(1 << 15, 2), ((1 << 15) + 1, 4)])
+def test_transitions_are_stored_in_two_bytes_where_they_fit_and_in_four_else(states: int, width: int) -> None:
+    table = np.zeros((states, 1), dtype=np.int32)
+    table[1] = states - 1
+    nothing = np.zeros(0, dtype=np.int32)
+    automaton = Automaton(
+        byte_classes=np.zeros(256, dtype=np.uint8),
+        transitions=table,
+        accepting=np.arange(states) == states - 1,
+        start=1,
+        call_entries=nothing,
+        call_rows=nothing,
+        returns=nothing,
+        max_depth=1,
+        endings=replace(Endings.none(), first=np.zeros(states + 1, dtype=np.int32)),
+    )
+    message = automaton.to_message()
+    assert message.transition_bytes == width
+    assert np.array_equal(Automaton.from_message(message).transitions, table)
+
+
+@pytest.mark.parametrize("width", [0, 1, 3, 8])
+def test_another_width_of_transitions_is_refused_by_name(width: int) -> None:
+    with pytest.raises(InvalidRequestError, match=f"{width} bytes per transition"):
+        Automaton.from_message(damaged(transition_bytes=width))
